@@ -10,7 +10,13 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
-from chutes_wrappers.host.parity.deployed_check import MAX_FAILURES_IN_A_ROW, STOP_REASON, RouteResult, count_results
+from chutes_wrappers.host.parity.deployed_check import (
+    MAX_FAILURES_IN_A_ROW,
+    STOP_REASON,
+    ResultKind,
+    RouteResult,
+    count_results,
+)
 from chutes_wrappers.host.platform_api.error_responses import mask_secrets
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
@@ -35,7 +41,7 @@ def report_results(results: Sequence[RouteResult], chute: ChuteInfo, address: Ch
         f"{counts['different']} different, {counts['failed']} failed; {counts['not called']} not called"
     )
     if not is_good:
-        raise _build_error(summary, chute, called=called)
+        raise _build_error(summary, chute, counts, called=called)
     output.success(f"{chute.name} responds as under --emulate. {summary}")
     return 0
 
@@ -66,7 +72,10 @@ def _explain(results: Sequence[RouteResult]) -> None:
         output.report(f"{count} route{'s' if count != 1 else ''} not called: {reasons}")
 
 
-def _build_error(summary: str, chute: ChuteInfo, *, called: int) -> WrapperError:
+def _build_error(summary: str, chute: ChuteInfo, counts: Mapping[ResultKind, int], *, called: int) -> WrapperError:
+    if counts["failed"] and not counts["different"]:
+        step = "follow the step of each failed call above, then run --verify again"
+        return WrapperError(f"{chute.name} does not respond as under --emulate. {summary}", next_step=step)
     if called:
         step = f"compare with --logs {chute.name} and --status {chute.name}; a changed service needs a new --build and --deploy"
         return WrapperError(f"{chute.name} does not respond as under --emulate. {summary}", next_step=step)

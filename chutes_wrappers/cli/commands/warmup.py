@@ -20,6 +20,7 @@ from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute
 from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 _POLL_S = 1.0
+_LONGEST_REASON = 400
 
 
 def warm_up(
@@ -78,9 +79,21 @@ def _request_instance(api: PlatformApi, chute: ChuteInfo) -> ChuteInfo:
     except PlatformRequestFailed as error:
         error.next_step = re.sub(r"\bCHUTE\b", lambda _: chute.name, error.next_step or "") or None
         raise
+    if response.get("status") == "error" or response.get("error"):
+        raise WrapperError(
+            f"{chute.name} is cold: the platform reports an error",
+            evidence=clean_text(response.get("error") or response.get("log") or response)[:_LONGEST_REASON],
+            next_step=f"check it with --status {chute.name}, and what an instance printed with --logs {chute.name} --startup",
+        )
     if response.get("status") != "hot":
         return replace(chute, hot=False)
-    listed = parse_chute({**chute.record, "instances": response.get("instances"), "hot": True})
+    reported = response.get("instances")
+    with_ids = (
+        [one for one in reported if isinstance(one, dict) and one.get("instance_id")]
+        if isinstance(reported, list)
+        else []
+    )
+    listed = parse_chute({**chute.record, "instances": with_ids, "hot": True})
     return replace(chute, hot=True, instances=listed.instances or chute.instances)
 
 

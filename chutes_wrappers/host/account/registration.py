@@ -159,7 +159,8 @@ def find_refused_reply(error: WrapperError) -> Reply | None:
     if not isinstance(error, PlatformRequestFailed):
         return None
     detail = (error.evidence or "").lower()
-    if error.status == HTTPStatus.FORBIDDEN or (error.status == HTTPStatus.BAD_REQUEST and "token" in detail):
+    may_be_token = error.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED) and "token" in detail
+    if error.status == HTTPStatus.FORBIDDEN or may_be_token:
         return "token"
     if error.status == HTTPStatus.PAYMENT_REQUIRED:
         return "hotkey"

@@ -117,8 +117,8 @@ def give_hotkey(login: WebsiteLogin, hotkey: Hotkey) -> dict[str, Any]:
         return fetch_account(login.url, hotkey.seed, login.user_id)
     except WrapperError as error:
         error.next_step = (
-            f"run the command again with --wallet {hotkey.wallet}/{hotkey.name}: the account has this hotkey, "
-            "and only the file is missing"
+            f"run the command again with --wallet {hotkey.wallet}/{hotkey.name}: the platform "
+            "reported that the account has this hotkey, and only the file is missing"
         )
         raise
 

@@ -45,6 +45,7 @@ _STEPS = {
 }
 _SERVER_ERROR = "try again later, and check the result with --status: the platform failed"
 _READ_ERROR = "try again later: the platform failed"
+_READ_LIMIT = "wait some minutes, then run the command again: the platform limits requests"
 _UNEXPECTED = "check that the API URL (base_url in the account's file, or CHUTES_API_URL) is the platform's"
 # Of calls to a chute, where they differ (PLATFORM.md, section 3, the table of statuses).
 _CALL_STEPS = {
@@ -128,6 +129,8 @@ def select_next_step(status: int, credentials: str, detail: str = "", *, is_read
         return step.format(chute="CHUTE", credentials=credentials)
     if status >= 500:
         return _READ_ERROR if is_read else _SERVER_ERROR
+    if status == 429 and is_read:
+        return _READ_LIMIT
     return _STEPS.get(status, _UNEXPECTED).format(credentials=credentials)
 
 

@@ -80,11 +80,14 @@ class InstanceLogs:
             silence_s=silence_s,
             limit_s=limit_s,
         )
+        has_begun = False  # a dot may also come first, from what is in front of the instance
         for line in lines:
-            if line.strip() == _KEEP_ALIVE:
-                if silence_s is not None:
+            if line.removeprefix(_EVENT).strip() == _KEEP_ALIVE:
+                if silence_s is not None and has_begun:
                     return  # nothing new was printed
-            elif (text := parse_log_line(line)) is not None:
+                continue
+            has_begun = has_begun or bool(line.strip())
+            if (text := parse_log_line(line)) is not None:
                 yield text
 
 

@@ -227,6 +227,7 @@ def test_three_failures_in_a_row_end_the_calls(world: World) -> None:
     assert "POST /busya failed: status 200 became 429" in ran.stderr
     assert "stopped after 3 failures in a row: 1 more to call" in ran.stderr
     assert "Next: call again later" in ran.stderr
+    assert "--build" not in ran.stderr  # the service is not known to have changed
 
 
 def test_without_a_success_to_repeat_nothing_is_called_or_proven(world: World) -> None:

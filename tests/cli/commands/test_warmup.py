@@ -102,6 +102,7 @@ def warm_up(timeout_s: float = 30.0, **options: Any) -> int:
         (lambda script: script.stream(HOT), []),
         (lambda script: json_reply({**QUICK, "status": "hot", "bounty": {"amount": 1}, "instances": [ACTIVE]}), ["i1"]),
         (lambda script: json_reply({"status": "hot"}), []),
+        (lambda script: json_reply({"status": "hot", "instances": [{"active": True}, None]}), []),
     ],
 )
 def test_a_hot_chute_is_a_success_at_once(
@@ -167,6 +168,14 @@ def test_a_refusal_is_reported_at_once(script: Script, status: int, detail: str,
     with pytest.raises(PlatformRequestFailed, match=detail) as caught:
         warm_up()
     assert next_step in (caught.value.next_step or "")
+
+
+@pytest.mark.parametrize("fields", ['"status": "error", "log": "no GPU fits"', '"error": "no GPU fits"'])
+def test_an_error_in_the_stream_is_the_reason(script: Script, fields: str) -> None:
+    script.server.script[WARMUP] = script.stream(b"data: {%s}\n\n" % fields.encode())
+    with pytest.raises(WrapperError, match="case is cold: the platform reports an error") as caught:
+        warm_up()
+    assert caught.value.evidence == "no GPU fits"
 
 
 def test_an_instance_that_ends_before_it_is_active_has_a_startup_log(script: Script) -> None:

@@ -61,6 +61,8 @@ def test_a_username_may_have_a_dash_and_the_rule_can_be_overruled(monkeypatch: p
         (400, "Invalid coldkey", "hotkey"),
         (402, "The coldkey needs 0.25 TAO", "hotkey"),
         (403, "Invalid registration token", "token"),
+        (401, "The registration token has expired", "token"),
+        (401, "Invalid request signature for hotkey 5Hh5", None),
         (409, "Username CARL3521 already exists, sorry! Please choose another.", "username"),
         (409, "This hotkey is already registered to a user!", "hotkey"),
         (429, "", None),

@@ -148,3 +148,4 @@ def test_the_next_step_of_a_request_depends_on_the_apis_reason(status: int, deta
 
 def test_a_failed_read_has_no_result_to_check() -> None:
     assert "--status" not in select_next_step(502, "the account", is_read=True)
+    assert "builds" not in select_next_step(429, "the account", is_read=True)

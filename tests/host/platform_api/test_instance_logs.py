@@ -94,6 +94,11 @@ def test_without_a_key_it_says_what_was_tried(
     assert "--account --key admin" in (caught.value.next_step or "")
 
 
+def test_a_dot_before_the_first_line_does_not_end_the_log(server: ScriptedServer) -> None:
+    body = b'.\n\ndata: .\n\ndata: {"log": "one"}\n\n.\n\ndata: {"log": "later"}\n\n'
+    assert read(server, Reply(body=body, content_type="text/event-stream")) == ["one", "one"]
+
+
 def test_a_log_without_an_end_is_read_for_a_limited_time(server: ScriptedServer) -> None:
     def drip() -> Iterator[bytes]:
         yield b"data: one\n"
