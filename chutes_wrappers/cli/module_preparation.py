@@ -36,7 +36,7 @@ def resolve_username() -> str:
 
 
 def select_owner(definition: Mapping[str, Any], username: str) -> str:
-    """Return ``username``; without an account the owner that the module itself names, which nothing contradicts here."""
+    """Return ``username``; without an account the owner that the module itself names."""
     return str(definition["image"].get("username") or username) if username == LOCAL_USERNAME else username
 
 

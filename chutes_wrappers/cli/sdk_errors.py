@@ -17,7 +17,7 @@ from chutes_wrappers.host.pricing import is_fee_notice
 _MOST_LINES = 60
 # A reason is at the start of a text. What follows may repeat the request, which has words of its own.
 _REASON_LENGTH = 300
-# loguru's lines: a time, the level, the place, the text. The SDK's question before has no end of its line.
+# loguru's lines: a time, the level, the place, the text. A question of the SDK before it has no line end.
 _RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \| [A-Z]+ +\|")
 _ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
 # For example of aiohttp, for a 500 of the API, which is no JSON.
@@ -33,7 +33,7 @@ _PLACEMENT = " ".join(platform_rules.TEE_ARGUMENTS).rstrip(",")
 _STEPS = (
     (_SDK_REFUSALS, "correct it: the SDK itself refuses this before the upload, and --allow cannot overrule the SDK"),
     ("is not available to be used", "check the image with --list-images, and the platform with --doctor: the SDK found no built "
-     "image of this account, or got no answer"),
+     "image of this account, or got no response"),
     (r"\b(?:per|a) day\b|\bdaily\b|\b24 ?h|too many requests|rate limit", error_responses.select_next_step(HTTPStatus.TOO_MANY_REQUESTS, "")),
     (r"\bbalance\b|\btop up\b|insufficient funds", "pay in{address}: {account} shows the balance. Then run the command again"),
     (r"\b400\b.*/logos/|logo is not", "use a PNG, JPEG, GIF or WebP file for --logo: the platform reads no other, such as SVG"),

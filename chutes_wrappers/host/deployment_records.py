@@ -36,8 +36,8 @@ Cords = tuple[tuple[str, str], ...]
 class DeploymentRecord:
     """A kept deployment. ``module`` is the copy of the deployed file, and ``source`` the user's file at that time.
 
-    ``number`` counts the deployments of a chute on this machine; ``image`` is the reference of its image, and ``api_url`` the
-    API that it was deployed to. ``cords`` are the internal and public paths, sorted. ``program`` is the version of this program.
+    ``number`` counts the deployments of a chute on this machine. ``image`` is the reference of its image, and ``api_url`` is
+    where it was deployed. ``cords`` are the internal and public paths, sorted. ``program`` is the version of this program.
     """
 
     number: int
@@ -70,8 +70,8 @@ def keep_deployment(
         module.name: module.read_bytes(),
         build_manifest_path(module).name: build_manifest_path(module).read_bytes(),
     }
-    kept = list_deployments(chute.chute_id, api_url)
-    if kept and kept[-1].version == chute.version and _is_same(kept[-1], files):
+    records = list_deployments(chute.chute_id, api_url)
+    if records and records[-1].version == chute.version and _is_same(records[-1], files):
         return
     content = {
         "version": chute.version,
@@ -113,8 +113,8 @@ def list_cords(definition: Mapping[str, Any]) -> Cords:
 def find_version_before(records: Sequence[DeploymentRecord], version: str) -> DeploymentRecord | None:
     """Return the record of the version that was deployed before ``version``, or None when it is not kept.
 
-    A version that was deployed again undoes those after it: of 1, 2, 3, 2 the version before 2 is 1, and after one more
-    deployment, of 4, the version before that is 2.
+    A version that was deployed again undoes those after it. After deployments of 1, 2, 3, 2 the version before 2 is 1. After
+    one more, of 4, the version before 4 is 2.
     """
     line: list[DeploymentRecord] = []
     for record in records:

@@ -112,8 +112,10 @@ def _describe_selector(selector: Any) -> dict[str, Any] | None:
 
 
 def _describe_image(image: Any) -> dict[str, Any]:
-    """Return name, tag and username; ``holds_toolkit``: whether its directives add our package; ``env``: the names of its
-    variables; ``bases``: the target of each FROM; ``dockerfile``: its hash.
+    """Return name, tag and username of an image, and facts of its Dockerfile.
+
+    ``holds_toolkit``: whether its directives add our package. ``env``: the names of its variables. ``bases``: the target of each
+    FROM. ``dockerfile``: its SHA-256.
 
     An image that is only a reference has an empty tag, and no username; ``holds_toolkit`` is None.
     """

@@ -85,8 +85,9 @@ def deploy_stage(
     """Deploy the module of ``stage`` through the SDK, and return the chute that ``check_deployed`` accepted.
 
     ``before`` is the chute that the deployment updates. Without ``fee_arguments`` the user is asked about the fee if the
-    platform asks for one: its refusal deploys nothing, and does not count for the day (PLATFORM.md, section 4). Nothing is
-    sent again after any other response, or none: the API is asked what came of it. ``payment_address`` is the account's.
+    platform refuses with a notice of one. That refusal deploys nothing, and does not count for the day (PLATFORM.md,
+    section 4). Nothing is sent again after any other response, or none: the API is asked for the result.
+    ``payment_address`` is the account's.
     """
     name = str(definition["name"])
     sdk_error = _send_stage(stage, facts, name, [*fee_arguments, *options.arguments], options)

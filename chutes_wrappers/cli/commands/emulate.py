@@ -58,8 +58,7 @@ class Options:
 
     ``no_guard`` leaves out the run under the guard library. ``keep_cache`` keeps the chute's /cache for the next run. An
     instance that writes more than ``disk_limit_bytes`` elsewhere is evicted. ``keeps_bodies``: the record of the responses
-    contains their bodies. ``allowed`` are hosts and origins in addition to
-    those of the platform.
+    contains their bodies. ``allowed`` are hosts and origins in addition to those of the platform.
     """
 
     no_docker: bool = False

@@ -71,7 +71,7 @@ def share(name: str, user: str, *, as_json: bool) -> int:
 def _post_again_if_lost(api: PlatformApi, path: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Send a change, and once more when its response was lost: the API does not show shares, and accepts one twice.
 
-    The second share of a chute with a user has the same response as the first (api-observed 116), as has the second end of it (114).
+    The second share of a chute with a user has the same response as the first (api-observed 116). So has the second unshare (114).
     """
     try:
         return api.post(path, what, body)

@@ -26,7 +26,7 @@ _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 class StartLog:
     """Prints the lines of each instance of ``chute`` that starts. A context manager; its end prints what has still arrived.
 
-    It says once that the platform does not show the logs, and prints nothing from then on. Without ``is_shown`` it does nothing.
+    When the platform refuses the logs, it warns once, and prints nothing from then on. Without ``is_shown`` it does nothing.
     """
 
     def __init__(self, chute: ChuteInfo, *, is_shown: bool, as_json: bool) -> None:

@@ -79,7 +79,7 @@ def print_instances(chute: ChuteInfo) -> None:
 def build_instance_table(chute: ChuteInfo) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return the columns, and a row for each of a chute's instances, ended ones last.
 
-    The platform tells neither failures nor a reason: a table has no column that is empty in every row.
+    The platform returns neither failures nor a reason: a table has no column that is empty in every row.
     """
     return _INSTANCE_COLUMNS, [_build_row(instance) for instance in (*chute.instances, *chute.ended)]
 

@@ -163,7 +163,7 @@ def log_in(fingerprint: str) -> WebsiteLogin:
 
 
 def confirm_hotkey(login: WebsiteLogin, new_hotkey: str, *, is_confirmed: bool) -> bool:
-    """Warn that the account gets the hotkey with the name ``new_hotkey``, and ask unless ``is_confirmed``. Return the reply.
+    """Warn that the account gets the hotkey with the name ``new_hotkey``, and ask unless ``is_confirmed``. Return whether it may.
 
     An account without a hotkey loses nothing: no question.
     """

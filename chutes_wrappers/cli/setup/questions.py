@@ -56,8 +56,8 @@ def complete(
 ) -> _Result:
     """Return what ``action`` returns for the replies to ``questions``, which are its keyword arguments.
 
-    After an error of a question or of the action, only the refused reply is requested again: that of the question, or the one that
-    ``find_refused`` names. The error is raised if that is not one of the questions, and without a terminal.
+    After an error only the refused reply is requested again: after an error of the action, the one that ``find_refused``
+    names. The error is raised if that is not one of the questions, and without a terminal.
     """
     replies: dict[str, Any] = {}
     while True:

@@ -35,7 +35,7 @@ class AccountVariables:
 def read_account_variables() -> AccountVariables:
     """Return what the variables have. Raises ConfigurationError, without a value that is secret, for a missing or invalid one.
 
-    The URL is that of ``CHUTES_API_URL``, else the public one: a file that exists has no say.
+    The URL is that of ``CHUTES_API_URL``, else the public one: an existing account's file is not read.
     """
     seed = _read(SEED_VARIABLE).removeprefix("0x").lower()
     if not seed:
@@ -77,14 +77,14 @@ def fetch_account_of_variables(variables: AccountVariables) -> tuple[NewAccount,
     with explain_refusals(steps):
         response = fetch_account(variables.url, variables.hotkey.seed, variables.user_id)
     account = build_account(variables.url, response, variables.hotkey)
-    for variable, expected, found in (
+    for variable, expected, actual in (
         (USERNAME_VARIABLE, variables.username, account.username),
         (USER_ID_VARIABLE, variables.user_id, account.user_id),
     ):
-        if expected and expected != found:
+        if expected and expected != actual:
             raise ConfigurationError(
-                f"it is {expected!r}, and the platform knows the account of the hotkey as {found!r}",
+                f"it is {expected!r}, and the platform knows the account of the hotkey as {actual!r}",
                 where=variable,
-                next_step=f"set {variable} to {found}, or unset it; or set {SEED_VARIABLE} to the other account's seed",
+                next_step=f"set {variable} to {actual}, or unset it; or set {SEED_VARIABLE} to the other account's seed",
             )
     return account, response

@@ -53,13 +53,13 @@ def is_token_required(url: str) -> bool:
 
 
 def describe_needs(url: str) -> list[str]:
-    """Return what a registration at ``url`` needs, a sentence each (api, PLATFORM.md, section 4)."""
+    """Return what a registration at ``url`` needs, one phrase each (api, PLATFORM.md, section 4)."""
     deposit = f"{platform_rules.REGISTRATION_DEPOSIT_TAO:g} TAO that are free, not staked, on the wallet's coldkey"
     minutes = platform_rules.REGISTRATION_TOKEN_S // 60
     limit = platform_rules.MAX_REGISTRATIONS_PER_DAY
     if is_token_required(url):
         return [
-            f"{deposit}",
+            deposit,
             f"a registration token from {TOKEN_PAGE}, which is valid for {minutes} minutes: get it last",
             f"at most {limit} registrations a day from your address",
         ]

@@ -102,9 +102,9 @@ def _suggest_next_step(candidate: Path) -> str:
         {path.stem for base in _list_search_folders(Path.cwd()) for path in base.glob("deploy_*.py") if path.is_file()}
     )
     stems = {stem.removeprefix(_PREFIX): stem for stem in known}  # the prefix makes any two names similar
-    asked = candidate.stem.removeprefix(_PREFIX)
-    if template is not None and asked not in stems:
+    stem = candidate.stem.removeprefix(_PREFIX)
+    if template is not None and stem not in stems:
         return f"copy it into the current folder: {program.NAMES.deploy} --template {template}"
-    if matches := difflib.get_close_matches(asked, stems, n=1, cutoff=0.5):
+    if matches := difflib.get_close_matches(stem, stems, n=1, cutoff=0.5):
         return f"did you mean {stems[matches[0]]}?"
     return f"use one of: {', '.join(known)}" if known else _COPY_TEMPLATE_STEP

@@ -38,7 +38,7 @@ class CallResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RouteResult:
-    """What the check found for one route; ``message`` says it in short. ``response`` is None for a route that was not called."""
+    """The result of one route; ``message`` is a short form of it. ``response`` is None for a route that was not called."""
 
     name: str
     kind: ResultKind
@@ -88,7 +88,7 @@ class DeployedCheck:
                 raise ConfigurationError(
                     "its example is not the one that --emulate sent: a file of CHUTE_EXAMPLES may have changed",
                     where=format_name(cord),
-                    next_step="run --emulate with --check again, which writes the record anew",
+                    next_step="run --emulate with --check again, which writes the record again",
                 )
 
     def run(self) -> Iterator[RouteResult]:

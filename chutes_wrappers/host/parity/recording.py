@@ -18,7 +18,7 @@ from chutes_wrappers.host.parity.parity_check import Outcome
 from chutes_wrappers.host.parity.response_record import RouteRecord
 from chutes_wrappers.host.parity.response_shapes import REST, describe_shape
 
-# A response may have the time in seconds. Calls that are further apart than this have different times.
+# A response may have the time in seconds. Calls that are this many seconds apart have different times.
 CLOCK_STEP_S = 1.1
 _LARGEST_BODY_BYTES = 1024**2
 _MAX_KEPT_BYTES = 16 * 1024**2
@@ -29,7 +29,7 @@ _SHAPE_DEPTHS = (16, 6, 3, 1)
 def find_failure(outcome: Outcome) -> str:
     """Return why the route's call did not succeed; empty if it did, at the service and through the platform.
 
-    The one judgement of what ``--verify`` calls. A refusal on both sides is a good verdict, and not a success.
+    ``--verify`` calls the routes without a failure. A refusal on both sides is a good verdict, and not a success.
     """
     if outcome.cord is None:
         return "a cord of the module itself, without a service to compare with"
@@ -57,7 +57,7 @@ class Recorder:
         """Yield the record of each route.
 
         A response is deterministic if independent calls returned the same. Fast ones are requested once more at the service,
-        when the clock has gone on: two calls within one second return the same time.
+        a second later: a response with the time in seconds is the same within one second.
         """
         fast = [outcome for outcome in outcomes if _is_fast(outcome)]
         if fast:

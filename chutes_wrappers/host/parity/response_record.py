@@ -31,9 +31,9 @@ _PRIVATE_MODE = 0o600
 class RouteRecord(BaseModel):
     """One route's response. ``reason`` is why its call did not succeed; empty if it did, and then the rest is known.
 
-    ``example`` is the SHA-256 of the call that was sent, ``body`` and ``content`` those of the response: its bytes, and what
-    formatting does not change (``comparison.normalize_content``). ``media_types`` are all that are right. ``shape`` is None if
-    the body is not JSON. ``kept_body`` is the body itself as text, or as base64 with ``is_base64``.
+    ``example`` is the SHA-256 of the call that was sent, and ``body`` that of the response's bytes. ``content`` is that of what
+    formatting does not change (``comparison.normalize_content``). ``size`` is in bytes. ``media_types`` are all that are right.
+    ``shape`` is None if the body is not JSON. ``kept_body`` is the body itself as text, or as base64 with ``is_base64``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

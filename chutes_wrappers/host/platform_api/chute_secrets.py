@@ -45,7 +45,7 @@ def find_secret_id(api: PlatformApi, slot: SecretSlot) -> str | None:
 def store_secret(api: PlatformApi, slot: SecretSlot, value: str) -> str:
     """Store a secret, and return its id once the API lists it, also when the response was lost.
 
-    Raises the API's refusal with the next step; WrapperError when it is not stored, or when nobody knows.
+    Raises the API's refusal with the next step; WrapperError when it is not stored, or when that is unknown.
     """
     what, lost = f"storing {slot}", None
     try:

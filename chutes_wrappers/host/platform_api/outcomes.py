@@ -1,4 +1,4 @@
-"""What came of a deletion or another change whose response was lost: asked of the API afterwards, by the object's id."""
+"""The outcome of a change whose response was lost: the API is asked for the object afterwards, by its id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chutes_wrappers.host.platform_api.api_client import (
 from chutes_wrappers.host.platform_api.ownership import Kind
 from chutes_wrappers.host.platform_api.record_lookup import build_path, list_records
 
-# Before each question, in seconds: a gateway's 504 may arrive while the platform is still at work.
+# Before each request, in seconds: a gateway's 504 may arrive before the platform has finished.
 PAUSES_S: Sequence[float] = (0.0, 0.5, 1.5)
 
 
@@ -39,7 +39,7 @@ def may_have_succeeded(error: WrapperError) -> bool:
 def delete_object(api: PlatformApi, kind: Kind, object_id: str, name: str) -> None:
     """Delete a chute or an image by its id, and return once the API does not have it any more.
 
-    Raises the API's refusal; and WrapperError when the object still exists, or when nobody knows. A 404 may be that of a repeated
+    Raises the API's refusal; and WrapperError when the object still exists, or when that is unknown. A 404 may be that of a repeated
     DELETE: the platform's ingress sends one again after a 5xx (PLATFORM.md, section 3).
     """
     what = f"the {kind.noun} {name}"
@@ -57,7 +57,7 @@ def delete_object(api: PlatformApi, kind: Kind, object_id: str, name: str) -> No
 
 
 def _ask_presence(api: PlatformApi, kind: Kind, object_id: str, name: str, *, is_reported: bool) -> Presence:
-    """Ask until the object is absent, some times; ``is_reported``: the API reported the deletion."""
+    """Ask until the object is absent, at most three times; ``is_reported``: the API reported the deletion."""
     presence = Presence.UNKNOWN
     for pause_s in PAUSES_S:
         time.sleep(pause_s)

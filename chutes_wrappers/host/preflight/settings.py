@@ -36,7 +36,7 @@ def find_setting_problems(facts: ModuleFacts, described: Mapping[str, Any], user
 
 
 def _find_owner_problems(described: Mapping[str, Any], username: str, file: str) -> Iterator[Problem]:
-    """Yield a problem for an image or chute of another user than the account, which the platform would never bring together.
+    """Yield a problem for an image or chute of another user than the account, which the platform would not find.
 
     The SDK computes their ids from the module's USERNAME, and the API from the account (SDK image/__init__.py, chute/base.py;
     section 5). Ids of images ignore case.
