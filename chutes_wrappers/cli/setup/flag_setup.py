@@ -129,5 +129,11 @@ def link_by_key(wallet: str | None) -> AccountSummary:
             where=f"{KEY_VARIABLE}, {get_key_path()}",
             next_step=f"put {registration.ADMIN_KEY_OF_WEBSITE}, into either",
         )
+    if wallet is None and not wallets.find_hotkeys(folder := wallets.get_wallets_folder()):
+        raise ConfigurationError(
+            f"no wallet is in {folder}",
+            where="--link",
+            next_step="copy the wallet of the account's registration to it, or use --fingerprint: it gives the account a new hotkey",
+        )
     account_setup.warn_of_overridden_api()
     return account_setup.link_account(_find_hotkey(wallet), key)

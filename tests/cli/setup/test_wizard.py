@@ -156,6 +156,7 @@ def test_without_a_terminal_the_flags_are_named(newcomer: Newcomer) -> None:
     assert "cannot be used together" in newcomer.run("--link", "--register", "x", code=2)
     assert "--wallet" in newcomer.run("--register", "someone", code=2)
     assert "CHUTES_API_KEY" in newcomer.run("--link", code=2)
+    assert "use --fingerprint" in newcomer.run("--link", code=2, CHUTES_API_KEY="cpk_" + "a" * 60)
     assert "--yes asks no questions" in newcomer.run("--yes", code=2)
     assert "use --wallet new to create one" in newcomer.run("--register", "someone", code=2)
 
