@@ -40,6 +40,11 @@ TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
 _FIRST_EVENT_S = 5.0
 _MIN_TIMEOUT_S = 0.01
+_INVALID_URL_ERRORS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
 _PAGE_SIZE = 100
 _MOST_PAGES = 1000
 
@@ -219,8 +224,8 @@ class PlatformApi:
     ) -> Iterator[str]:
         """Yield the lines of a text or of an event stream as they arrive; minutes may pass between two lines.
 
-        With ``silence_s`` the lines end after so many seconds without any data, with ``limit_s`` after so many seconds in all:
-        then the two limit how long a caller waits.
+        With ``silence_s`` the lines end after so many seconds without any data, with ``limit_s`` after so many seconds in all.
+        With both, a caller waits at most the sum of the two.
         """
         adapter = StreamAdapter()
         with (
@@ -254,47 +259,33 @@ class PlatformApi:
         session: _Session | None = None,
     ) -> requests.Response:
         """Return the response, with its whole body; in a ``session`` of its own, a stream's head alone."""
-        headers = dict(self._credentials.headers(body, purpose))
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+        request: dict[str, Any] = {"headers": self._build_headers(body, purpose), "data": body, "params": params}
         used_session, timeout_s = session or self._session, self._remaining_s
 
         def exchange() -> requests.Response:
-            response = used_session.request(
-                method,
-                f"{self.url}{path}",
-                headers=headers,
-                data=body,
-                params=params,
-                timeout=timeout_s,
-                stream=True,
-            )
+            response = used_session.request(method, f"{self.url}{path}", timeout=timeout_s, stream=True, **request)
             if session is None or not _is_stream(response):
                 read_body(response)
             return response
 
         try:
             response = run_with_deadline(exchange, timeout_s, used_session.end)
-            if response.status_code // 100 != 2:
-                raise self._build_request_error(response, what, secrets)
-        except (
-            requests.exceptions.InvalidURL,
-            requests.exceptions.InvalidSchema,
-            requests.exceptions.MissingSchema,
-        ) as error:
+        except _INVALID_URL_ERRORS as error:
             raise _build_url_error(self.url) from error
         except requests.exceptions.InvalidHeader:
-            # The error's text is not used: it contains the credentials.
-            raise ConfigurationError(
-                f"{self._credentials.source} is not valid in an HTTP header",
-                next_step="remove line breaks and control characters from it",
-            ) from None
+            raise _build_header_error(self._credentials.source) from None  # its text contains the credentials
         except (requests.RequestException, TimeoutError) as error:
             if isinstance(error, TimeoutError) and session is None:
                 self._session.close()
                 self._session = _Session(RetryAdapter())  # the other one has ended
             raise self._build_connection_error(what, path, error, secrets) from error
+        if response.status_code // 100 != 2:
+            raise self._build_request_error(response, what, secrets)
         return response
+
+    def _build_headers(self, body: bytes | None, purpose: str) -> dict[str, str]:
+        content_type = {} if body is None else {"Content-Type": "application/json"}
+        return {**self._credentials.headers(body, purpose), **content_type}
 
     def _parse_object(self, response: requests.Response, what: str, secrets: Sequence[str] = ()) -> dict[str, Any]:
         value = _parse_json(response.content)
@@ -338,6 +329,12 @@ class PlatformApi:
             evidence=self._format_detail(f"{type(error).__name__}: {error}", secrets),
             next_step=f"check the network and the API URL; {TIMEOUT_VARIABLE} sets the timeout in seconds [30]",
         )
+
+
+def _build_header_error(source: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{source} is not valid in an HTTP header", next_step="remove line breaks and control characters from it"
+    )
 
 
 def _read_until(response: requests.Response, limit_s: float | None) -> Iterator[bytes]:
