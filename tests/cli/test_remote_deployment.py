@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,14 +114,8 @@ def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
 def test_the_fee_is_shown_and_asked_for(world: World) -> None:
     world.user.build_and_wait("case-wrapped")
     for reply, code in (("n", 1), ("y", 0)):
-        asking = pexpect.spawn(
-            sys.executable,
-            ["-m", "chutes_wrappers.cli.main", "--deploy", str(world.scenario.module)],
-            cwd=str(ROOT),
-            env={**world.variables, "TERM": "dumb"},
-            encoding="utf-8",
-            timeout=60,
-        )
+        variables = {**world.variables, "TERM": "dumb"}
+        asking = Terminal(("--deploy", str(world.scenario.module)), variables=variables)
         asking.expect(r"costs \$5\.40 once\. Deploy it\?")
         asking.sendline(reply)
         asking.expect(pexpect.EOF)
