@@ -11,11 +11,15 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 # C0, DEL and C1: without them a text cannot control a terminal.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+# JSON may contain them, and no file or pipe can.
+_LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 def clean_text(value: Any) -> str:
-    """Return ``value`` as one line, with a space in the place of control characters; empty for None."""
-    return "" if value is None else _CONTROL_CHARACTERS.sub(" ", str(value)).strip()
+    """Return ``value`` as one line that can be encoded, with a space in the place of control characters; empty for None."""
+    if value is None:
+        return ""
+    return _CONTROL_CHARACTERS.sub(" ", _LONE_SURROGATES.sub("\ufffd", str(value))).strip()
 
 
 def remove_colours(text: str) -> str:

@@ -40,7 +40,15 @@ def test_printable_text_is_unchanged(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(None, ""), (5, "5"), ("", ""), (" a\r\n\x1b[2Jb\x00", "a [2Jb"), ("é\x9b\x85x", "é x")]
+    ("value", "expected"),
+    [
+        (None, ""),
+        (5, "5"),
+        ("", ""),
+        (" a\r\n\x1b[2Jb\x00", "a [2Jb"),
+        ("é\x9b\x85x", "é x"),
+        ("a\ud800b", "a\ufffdb"),
+    ],
 )
 def test_clean_text_is_one_line(value: object, expected: str) -> None:
     assert clean_text(value) == expected

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -98,7 +99,8 @@ def report_needs(url: str) -> None:
 def register_account(username: str, hotkey: Hotkey, token: str) -> AccountSummary:
     """Register ``username`` for ``hotkey``, and save the account; WrapperError if the platform rejects it."""
     url = find_api_url()
-    login_file = get_config_path().with_name(f"fingerprint-{username}")
+    # With --allow a username may have any characters.
+    login_file = get_config_path().with_name(f"fingerprint-{re.sub('[^A-Za-z0-9_-]', '_', username)}")
     check_writable(get_config_path(), login_file)
     output.report(f"registering {username} at {url}")
     if registration.is_token_required(url):

@@ -260,6 +260,12 @@ def test_a_configuration_on_standard_input(newcomer: Newcomer, owner: Owner) -> 
     assert owner.seed not in newcomer.run("--config", "-", code=2, stdin_text=f"hotkey_seed = {owner.seed}")
 
 
+def test_an_overruled_username_names_no_file_elsewhere(newcomer: Newcomer) -> None:
+    output_text = newcomer.run("--register", "../../x", "--wallet", "new", "--allow", "username", code=1)
+    assert "the platform returned" in output_text
+    assert not [*newcomer.home.rglob("*x")]
+
+
 def test_json_needs_an_action(newcomer: Newcomer) -> None:
     assert "--json asks no questions" in newcomer.run("--json", code=2)
 
