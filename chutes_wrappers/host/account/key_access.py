@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.credentials import AccountCredentials, Credentials, KeyCredentials
-from chutes_wrappers.host.account.refusals import explain_refusals, has_unknown_outcome
+from chutes_wrappers.host.account.refusals import explain_refusals
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
+from chutes_wrappers.host.platform_api.outcomes import may_have_succeeded
 from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 KeyKind = Literal["invoke", "admin"]
@@ -199,10 +200,8 @@ def _request_key(api: PlatformApi, kind: KeyKind, name: str) -> dict[str, Any]:
     try:
         with explain_refusals(steps):
             return api.post("/api_keys/", f"creating the API key {name!r}", {"name": name, **permissions})
-    except ConfigurationError:
-        raise  # nothing was sent
     except WrapperError as error:
-        if has_unknown_outcome(error):
+        if may_have_succeeded(error):
             error.next_step = (
                 f"run {NAMES.sdk} keys list: if {name} exists, delete it, since its secret is lost; then try again"
             )

@@ -31,8 +31,3 @@ def explain_refusals(steps: Mapping[int, str] = MappingProxyType({})) -> Iterato
         step = steps.get(error.status) or (_SERVER_ERROR if is_server_error else _STEPS.get(error.status))
         error.next_step = step or error.next_step
         raise
-
-
-def has_unknown_outcome(error: Exception) -> bool:
-    """Return whether the request may have succeeded: no response, a 5xx, or a response that is not the platform's."""
-    return not isinstance(error, PlatformRequestFailed) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -18,9 +18,10 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.config_file import NewAccount
 from chutes_wrappers.host.account.credentials import KeyCredentials, NoCredentials, SeedCredentials
-from chutes_wrappers.host.account.refusals import explain_refusals, has_unknown_outcome
+from chutes_wrappers.host.account.refusals import explain_refusals
 from chutes_wrappers.host.account.wallets import Hotkey
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, read_request_timeout_s
+from chutes_wrappers.host.platform_api.outcomes import may_have_succeeded
 
 # SDK entrypoint/register.py: the public API has another URL for registration, and requires a token from there. Any other
 # API accepts the placeholder.
@@ -123,8 +124,6 @@ def register_account(url: str, username: str, hotkey: Hotkey, token: str) -> Reg
     try:
         with explain_refusals(), PlatformApi(registrar, signer, timeout_s=read_request_timeout_s()) as api:
             response = api.post("/users/register", what, body, params=params)
-    except ConfigurationError:
-        raise  # nothing was sent
     except WrapperError as error:
         return _find_registered(url, username, hotkey, error)
     account = build_account(url, response, hotkey)
@@ -134,7 +133,7 @@ def register_account(url: str, username: str, hotkey: Hotkey, token: str) -> Reg
 def _find_registered(url: str, username: str, hotkey: Hotkey, error: WrapperError) -> Registration:
     """Return the account of ``username`` if the hotkey has it although ``error`` was raised; else raise the error."""
     existing: dict[str, Any] = {}
-    if has_unknown_outcome(error) or find_refused_reply(error) in ("username", "hotkey"):
+    if may_have_succeeded(error) or find_refused_reply(error) in ("username", "hotkey"):
         with contextlib.suppress(WrapperError):
             existing = fetch_account(url, hotkey.seed, "")
     name = clean_text(existing.get("username"))
@@ -146,7 +145,7 @@ def _find_registered(url: str, username: str, hotkey: Hotkey, error: WrapperErro
         )
     elif isinstance(error, PlatformRequestFailed):
         error.next_step = _find_registration_step(url, error, hotkey) or error.next_step
-    if has_unknown_outcome(error):
+    if may_have_succeeded(error):
         error.next_step = (
             f"{error.next_step}. Then register again with --wallet {hotkey.wallet}/{hotkey.name}: an account that "
             "was registered nevertheless is found by its hotkey"

@@ -13,10 +13,11 @@ from typing import Any
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
-from chutes_wrappers.host.account.refusals import explain_refusals, has_unknown_outcome
+from chutes_wrappers.host.account.refusals import explain_refusals
 from chutes_wrappers.host.account.registration import fetch_account
 from chutes_wrappers.host.account.wallets import Hotkey
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, read_request_timeout_s
+from chutes_wrappers.host.platform_api.outcomes import may_have_succeeded
 
 MAX_FINGERPRINT_LENGTH = 1024
 _API_KEY_PREFIX = "cpk_"
@@ -107,10 +108,8 @@ def give_hotkey(login: WebsiteLogin, hotkey: Hotkey) -> dict[str, Any]:
     if login.hotkey != hotkey.address:
         try:
             _change_keys(login, hotkey)
-        except ConfigurationError:
-            raise  # nothing was sent
         except WrapperError as error:
-            if not has_unknown_outcome(error) or (account := _find_account(login, hotkey)) is None:
+            if not may_have_succeeded(error) or (account := _find_account(login, hotkey)) is None:
                 raise
             return account
     try:
@@ -134,7 +133,7 @@ def _change_keys(login: WebsiteLogin, hotkey: Hotkey) -> None:
         with explain_refusals(steps), _connect(login.url, login.fingerprint, login.fingerprint) as api:
             api.post("/users/change_bt_auth", what, {"coldkey": hotkey.coldkey, "hotkey": hotkey.address})
     except WrapperError as error:
-        if has_unknown_outcome(error) and not isinstance(error, ConfigurationError):
+        if may_have_succeeded(error):
             error.next_step = f"run {NAMES.account} --fingerprint --wallet {name} again: it finds out whether the account has the hotkey"
         raise
 
