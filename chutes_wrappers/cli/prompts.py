@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.text import escape_line
 
 _Value = TypeVar("_Value")
@@ -58,6 +59,19 @@ def ask_value(question: str, default: _Value, kind: click.ParamType[Any]) -> _Va
 def confirm(question: str) -> bool:
     """Ask for yes or no; Enter selects no. Raises click.Abort like ``read_line``."""
     return click.confirm(escape_line(question), err=True)
+
+
+def require_confirmation(question: str, *, subject: str, refusal: str, command: str) -> None:
+    """Ask ``question``; return for yes. Raises WrapperError for no, and ConfigurationError without a terminal.
+
+    The errors say "cannot confirm ``subject``", "``refusal``: it was not confirmed", and "run ``command`` again".
+    """
+    if not is_possible():
+        raise ConfigurationError(
+            f"cannot confirm {subject}: there is no terminal", next_step="add --yes to go on without confirmation"
+        )
+    if not confirm(question):
+        raise WrapperError(f"{refusal}: it was not confirmed", next_step=f"run {command} again to confirm it")
 
 
 def ask_text(question: str, default: str | None = "", *, hidden: bool = False) -> str:

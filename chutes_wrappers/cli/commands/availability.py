@@ -7,7 +7,7 @@ import time
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.cli.commands.status import print_instances
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
@@ -35,7 +35,13 @@ def disable_chute(name: str, *, yes: bool, as_json: bool) -> int:
             output.warning(f"{chute.name} is public: the platform ends only the instances of private chutes")
         if not as_json:
             print_instances(chute)
-        _confirm(chute.name, yes=yes)
+        if not yes:
+            prompts.require_confirmation(
+                f"Disable {chute.name}?",
+                subject=f"that {chute.name} is to be disabled",
+                refusal=f"{chute.name} was not disabled",
+                command="--disable",
+            )
         deletion = f"delete it instead with {NAMES.deploy} --delete {shlex.quote(chute.name)}"
         changed = change_chute(api, chute, {_FIELD: True}, f"disabling the chute {chute.name}", deletion)
         is_shown = _check_shown(changed, True, deletion) or _check_ended(api, chute, changed, deletion)
@@ -53,20 +59,6 @@ def enable_chute(name: str, *, as_json: bool) -> int:
         is_shown = _check_shown(changed, False, deployment)
     _report(changed, is_shown, False, as_json=as_json)
     return 0
-
-
-def _confirm(name: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not prompts.is_possible():
-        raise ConfigurationError(
-            f"cannot confirm that {name} is to be disabled: there is no terminal",
-            next_step="add --yes to disable it without confirmation",
-        )
-    if not prompts.confirm(f"Disable {name}?"):
-        raise WrapperError(
-            f"{name} was not disabled: it was not confirmed", next_step="run --disable again to confirm it"
-        )
 
 
 def _check_shown(changed: ChangedChute, value: bool, instead: str) -> bool:

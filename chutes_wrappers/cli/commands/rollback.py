@@ -71,7 +71,13 @@ def _deploy_again(
         check_deployment(api, user, facts, definition, stage, module, None, own_chutes, options)
         _show(record, chute, records)
         _warn_about_rebuild(api, record)
-        _confirm(record, chute, options)
+        if not options.yes:
+            prompts.require_confirmation(
+                f"Deploy version {_shorten(record.version)} of {chute.name}?",
+                subject=f"the rollback of {chute.name}",
+                refusal=f"{chute.name} was not rolled back",
+                command="--rollback",
+            )
         after = deploy_stage(api, stage, facts, definition, before, [], options)
         keep_for_rollback(api, stage, after, definition, record.source)
     _report(after, chute, record, api_client.build_chute_url(after, api.url), options)
@@ -176,20 +182,6 @@ def _count_lines(current: DeploymentRecord, record: DeploymentRecord) -> str:
     removed = sum(end - start for _, start, end, _, _ in changes)
     added = sum(end - start for _, _, _, start, end in changes)
     return f"{added} lines added, {removed} removed" if changes else "none"
-
-
-def _confirm(record: DeploymentRecord, chute: ChuteInfo, options: UploadOptions) -> None:
-    if options.yes:
-        return
-    if not prompts.is_possible():
-        raise ConfigurationError(
-            f"cannot confirm the rollback of {chute.name}: there is no terminal",
-            next_step="add --yes to deploy it without confirmation",
-        )
-    if not prompts.confirm(f"Deploy version {_shorten(record.version)} of {chute.name}?"):
-        raise WrapperError(
-            f"{chute.name} was not rolled back: it was not confirmed", next_step="run --rollback again to confirm it"
-        )
 
 
 def _report_same(chute: ChuteInfo, options: UploadOptions) -> None:

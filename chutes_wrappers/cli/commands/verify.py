@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from chutes_wrappers.cli import module_preparation, output, prompts, sdk_upload, verify_report
 from chutes_wrappers.cli.commands.warmup import warm_up
 from chutes_wrappers.cli.module_cords import plan_module_cords
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.account.api_key import require_api_key
 from chutes_wrappers.host.calling.call_failures import build_call_error
@@ -85,14 +85,10 @@ def _confirm(chute: ChuteInfo, address: ChuteAddress, count: int, *, yes: bool) 
     calls = f"{count} call{'s' if count != 1 else ''}, one at a time, to {address.url}"
     instance = "" if chute.hot else f". {chute.name} is cold, so an instance is started first, which is billed as well"
     output.report(f"This sends {calls}. Calls are billed{instance}")
-    if yes:
-        return
-    if not prompts.is_possible():
-        raise ConfigurationError(
-            f"cannot confirm {calls}: there is no terminal", next_step="add --yes to call without confirmation"
+    if not yes:
+        prompts.require_confirmation(
+            f"Call {chute.name} now?", subject=calls, refusal=f"{chute.name} was not called", command="--verify"
         )
-    if not prompts.confirm(f"Call {chute.name} now?"):
-        raise WrapperError(f"{chute.name} was not called: not confirmed", next_step="run --verify again to confirm it")
 
 
 def _run(check: DeployedCheck, title: str) -> Iterator[RouteResult]:
