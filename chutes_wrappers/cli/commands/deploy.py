@@ -86,7 +86,7 @@ def deploy_stage(
 
     ``before`` is the chute that the deployment updates. Without ``fee_arguments`` the user is asked about the fee if the
     platform refuses with a notice of one. That refusal deploys nothing, and does not count for the day (PLATFORM.md,
-    section 4). Nothing is sent again after any other response, or none: the API is asked for the result.
+    section 4). Nothing is sent again after any other response, or none: the API's record shows the result.
     ``payment_address`` is the account's.
     """
     name = str(definition["name"])

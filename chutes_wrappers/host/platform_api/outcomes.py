@@ -1,4 +1,4 @@
-"""The outcome of a change whose response was lost: the API is asked for the object afterwards, by its id."""
+"""The outcome of a change whose response was lost: the object is requested afterwards, by its id."""
 
 from __future__ import annotations
 
