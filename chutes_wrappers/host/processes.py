@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chutes_wrappers.core.setup_secrets import remove_setup_secrets
+
 # Starts Python without imports from the current folder. A path, not an import: the file belongs to no layer.
 _START = Path(__file__).resolve().parents[1] / "start.py"
 _GRACE_S = 15.0
@@ -99,10 +101,10 @@ def start_process(
     merge: bool = True,
     has_input: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process in its own session. The process and its children are ended when the context ends."""
+    """Start a process in its own session, without the secrets of the set-up. It and its children end with the context."""
     process = subprocess.Popen(
         argv,
-        env=dict(environment),
+        env=remove_setup_secrets(environment),
         cwd=directory,
         stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,

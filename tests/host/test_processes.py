@@ -26,6 +26,14 @@ def test_output_and_exit_code_are_returned() -> None:
     assert (result.exit_code, result.output, result.errors) == (3, "out\n", "err\n")
 
 
+def test_a_process_gets_no_secret_of_the_set_up() -> None:
+    script = "import os; print(*(name for name in os.environ if name.startswith('CHUTES_')))"
+    environment = {**os.environ, "CHUTES_HOTKEY_SEED": "x", "CHUTES_REGISTRATION_TOKEN": "x", "CHUTES_USERNAME": "x"}
+    result = processes.capture([sys.executable, "-c", script], environment=environment, directory=HERE)
+    assert "CHUTES_USERNAME" in result.output
+    assert not {"CHUTES_HOTKEY_SEED", "CHUTES_REGISTRATION_TOKEN"} & {*result.output.split()}
+
+
 def test_lines_arrive_in_order_whatever_their_bytes() -> None:
     script = "import sys; sys.stdout.buffer.write(b'one\\n\\xff\\xfe\\r\\nlast'); sys.exit(1)"
     lines: list[str] = []

@@ -20,6 +20,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.core.setup_secrets import TOKEN_VARIABLE
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account import registration, wallets, website_link
 from chutes_wrappers.host.account.account_variables import fetch_account_of_variables, read_account_variables
@@ -141,7 +142,7 @@ def find_token(url: str) -> str:
     if not prompts.is_possible():
         problem = ConfigurationError(
             "the platform requires a registration token",
-            next_step=f"get one at {registration.TOKEN_PAGE}, and set {registration.TOKEN_VARIABLE}",
+            next_step=f"get one at {registration.TOKEN_PAGE}, and set {TOKEN_VARIABLE}",
         )
         refuse("registration-token", problem)
         return ""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from chutes_wrappers.core import sdk_versions
 from chutes_wrappers.core.environment_location import STAMP, is_same_folder, read_creation_path
+from chutes_wrappers.core.setup_secrets import remove_setup_secrets
 
 ROOT = Path(__file__).resolve().parents[3]
 VENV = ROOT / ".venv"
@@ -153,7 +154,13 @@ def _run_command(argv: list[str]) -> bool:
     """Run a command, and return whether it succeeded; print its latest line, and after a failure its last 30."""
     tail: deque[str] = deque(maxlen=30)
     started_at = last_output_at = time.monotonic()
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        argv,
+        env=remove_setup_secrets(os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
         assert process.stdout is not None
         for raw in process.stdout:
             line = raw.decode(errors="replace").rstrip()

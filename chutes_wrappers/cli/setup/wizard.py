@@ -17,7 +17,7 @@ from chutes_wrappers.cli.setup.questions import run_questions
 from chutes_wrappers.cli.verbs.declarations import allow
 from chutes_wrappers.core.platform_rules import REGISTRATION_DEPOSIT_TAO
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.account.account_variables import SEED_VARIABLE
+from chutes_wrappers.core.setup_secrets import SEED_VARIABLE
 from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_source
 from chutes_wrappers.host.account.credentials import read_account
 from chutes_wrappers.host.account.key_access import INVOKE_POWER, KeyKind

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.setup_secrets import SEED_VARIABLE
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.config_file import NewAccount
 from chutes_wrappers.host.account.keypairs import is_seed, keypair_from_seed
@@ -16,7 +17,6 @@ from chutes_wrappers.host.account.registration import build_account, fetch_accou
 from chutes_wrappers.host.account.wallets import NEW_HOTKEY, Hotkey
 from chutes_wrappers.host.platform_api.api_client import resolve_api_url
 
-SEED_VARIABLE = "CHUTES_HOTKEY_SEED"
 HOTKEY_NAME_VARIABLE = "CHUTES_HOTKEY_NAME"
 USERNAME_VARIABLE = "CHUTES_USERNAME"
 USER_ID_VARIABLE = "CHUTES_USER_ID"

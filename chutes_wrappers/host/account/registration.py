@@ -15,6 +15,7 @@ from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.core.setup_secrets import TOKEN_VARIABLE
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.config_file import NewAccount
 from chutes_wrappers.host.account.credentials import KeyCredentials, NoCredentials, SeedCredentials
@@ -29,7 +30,6 @@ _PUBLIC_API = "api.chutes.ai"
 _REGISTRATION_URL = "https://rtok.chutes.ai"
 TOKEN_PAGE = f"{_REGISTRATION_URL}/users/registration_token"
 _PLACEHOLDER_TOKEN = "replaceme"
-TOKEN_VARIABLE = "CHUTES_REGISTRATION_TOKEN"
 ADMIN_KEY_OF_WEBSITE = "an admin API key of the account, from the website"
 API_VARIABLE = "CHUTES_API_URL"
 # A reply to one of the wizard's questions about a registration.
