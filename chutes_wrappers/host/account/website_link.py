@@ -76,7 +76,8 @@ def log_in(url: str, fingerprint: str) -> WebsiteLogin:
     # The header too: a server of another version may read the fingerprint there, as it does to change the keys.
     with explain_refusals(steps), _connect(url, fingerprint, fingerprint) as api:
         account = api.post("/users/login", "logging in with the fingerprint", {"fingerprint": fingerprint})
-    if not account.get("user_id") and isinstance(token := account.get("token"), str):
+    token = account.get("token")
+    if not account.get("user_id") and isinstance(token, str) and token.isascii() and token.isprintable():
         with explain_refusals(steps), _connect(url, f"Bearer {token}", fingerprint, token) as api:
             account = api.get("/users/me", "requesting the account of the fingerprint", purpose="me")
     return _parse_login(url, fingerprint, account)

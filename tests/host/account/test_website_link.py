@@ -27,8 +27,9 @@ def test_a_login_that_returns_a_token_is_followed_by_a_request_with_it(monkeypat
     assert "canary" not in repr(login)
 
 
-def test_a_login_that_names_nobody_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PlatformApi, "post", lambda *arguments, **options: {"detail": "canary"})
+@pytest.mark.parametrize("response", [{"detail": "canary"}, {"token": "canary\u20ac"}, {"token": "canary\r\nX: y"}])
+def test_a_login_that_names_nobody_is_an_error(monkeypatch: pytest.MonkeyPatch, response: dict[str, str]) -> None:
+    monkeypatch.setattr(PlatformApi, "post", lambda *arguments, **options: response)
     with pytest.raises(WrapperError, match="does not name the account") as caught:
         website_link.log_in(URL, FINGERPRINT)
     assert "canary" not in str(caught.value)
