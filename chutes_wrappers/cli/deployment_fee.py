@@ -16,7 +16,9 @@ from chutes_wrappers.host.pricing import (
 def report_accepted_fee(name: str, price: HourlyPrice | None) -> None:
     """Report what ``--accept-fee`` accepts before the platform names it: an estimate by ``price``."""
     if price is None:
-        output.report(f"the first deployment of {name} costs a fee that only the platform knows: accepted unseen")
+        output.report(
+            f"the first deployment of {name} costs a fee that only the platform knows: accepted without its amount"
+        )
         return
     output.report(
         f"the first deployment of {name} costs about {format_fee_estimate(price)} once (estimate by {describe_source(price)}): "
@@ -25,15 +27,15 @@ def report_accepted_fee(name: str, price: HourlyPrice | None) -> None:
 
 
 def accept_fee_notice(name: str, notice: str) -> None:
-    """Show the platform's ``notice`` and ask the user to accept the fee in it. Raises WrapperError for a no.
+    """Show the platform's ``notice`` and ask the user to accept the fee in it. Raises WrapperError if the user does not.
 
     Without a terminal it raises ConfigurationError, with the notice and the flag that accepts the fee.
     """
     fee = parse_fee(notice)
-    amount = format_dollars(fee) if fee is not None else "a fee, which the platform names above,"
+    amount = format_dollars(fee) if fee is not None else "the fee in the platform's notice"
     if not prompts.is_possible():
         raise ConfigurationError(
-            f"the first deployment of {name} costs {amount.replace('above', 'below')} once, and was not accepted",
+            f"the first deployment of {name} costs {amount} once, and was not accepted",
             where="the platform",
             evidence=notice,
             next_step="accept it with --accept-fee",

@@ -65,7 +65,7 @@ def find_hourly_price(
     lack the price. Without a selector it is the price of the only form that the platform accepts.
     """
     count = read_gpu_count(selector) if selector else platform_rules.TEE_GPU_COUNT
-    if record is not None and (usd := parse_chute_price(record)) is not None:
+    if record is not None and (usd := _parse_chute_price(record)) is not None:
         return HourlyPrice(usd=usd, gpu="", gpu_count=count or 1, source="chute")
     if not selector:
         return find_accepted_price(pricing or {})
@@ -111,7 +111,7 @@ def read_gpu_count(selector: Mapping[str, Any]) -> int | None:
     return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else None
 
 
-def parse_chute_price(record: Mapping[str, Any]) -> float | None:
+def _parse_chute_price(record: Mapping[str, Any]) -> float | None:
     """Return the dollars an hour of a chute's instance (``current_estimated_price.usd.hour``), or None when it has none."""
     return _parse_number(record, "current_estimated_price", "usd", "hour")
 

@@ -26,7 +26,7 @@ def save_upload_record(image_id: str, stage: Stage, content: str = "", created_a
 
     ``created_at`` is the image's time in the API, if it is known already. Ignores a folder that cannot be written.
     """
-    manifest = _compute_fingerprint(_read_manifest(stage))
+    manifest = _hash_manifest(_read_manifest(stage))
     _write_record(image_id, {"manifest": manifest, **_describe_content(content, created_at)})
 
 
@@ -87,10 +87,10 @@ def is_stale(image_id: str, stage: Stage) -> bool:
     if "manifest" not in record:
         return False
     manifest = _read_manifest(stage)
-    fingerprints = [_compute_fingerprint(manifest)]
+    hashes = [_hash_manifest(manifest)]
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # no former fact
-        fingerprints.append(_compute_fingerprint(_restore_former_fact(manifest, _read_source(stage))))
-    return record["manifest"] not in fingerprints
+        hashes.append(_hash_manifest(_restore_former_fact(manifest, _read_source(stage))))
+    return record["manifest"] not in hashes
 
 
 def _read_record(image_id: str) -> Mapping[str, Any]:
@@ -124,5 +124,5 @@ def _restore_former_fact(manifest: str, source: str) -> str:
     return json.dumps({**content, "image": {**before, _FORMER_FACT: former, **facts}}, indent=2) + "\n"
 
 
-def _compute_fingerprint(manifest: str) -> str:
+def _hash_manifest(manifest: str) -> str:
     return hashlib.sha256(manifest.encode()).hexdigest()

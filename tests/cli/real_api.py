@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chutes_wrappers.core.manifest import Manifest, write_manifest
@@ -22,7 +22,7 @@ from chutes_wrappers.host.parity.response_record import (
     ResponseRecord,
     RouteRecord,
     build_record_path,
-    compute_fingerprints,
+    compute_source_hashes,
     write_record,
 )
 from chutes_wrappers.host.parity.response_shapes import describe_shape
@@ -30,6 +30,7 @@ from tests.commands import KILLED, CommandResult, Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tiny import ManualClock
 from tests.emulator.tokens import TOKEN
+from tests.fork_server import DEPLOY
 from tests.scenario import Scenario
 from tests.upstreams.api_of_2025 import WALLET_SECRET
 
@@ -43,6 +44,7 @@ class Row:
 
     ``words`` are in its output and ``wrong`` are not, separated by "|". ``only`` is the edition of the API that it is for,
     ``key`` the kind of API key that it has: "admin", "invoke", or none. ``edit`` is added to the module before.
+    ``program`` is that of the fork server.
     """
 
     line: str
@@ -54,6 +56,7 @@ class Row:
     only: str = ""
     key: str = "admin"
     edit: str = ""
+    program: str = DEPLOY
 
 
 class World:
@@ -86,7 +89,8 @@ class World:
     def run(self, row: Row) -> CommandResult:
         words = [str(self.module) if word == "MODULE" else word for word in row.line.split()]
         variables = {"CHUTES_API_KEY": self.keys[row.key]}
-        return self.commands.run(*words, stdin_text=row.stdin_text, until=row.until, variables=variables)
+        commands = replace(self.commands, target=row.program)
+        return commands.run(*words, stdin_text=row.stdin_text, until=row.until, variables=variables)
 
     def prepare(self, row: Row) -> None:
         """Make sure that the module's image exists for a deployment, and does not for a build."""
@@ -126,7 +130,7 @@ def _write_record(module: Path) -> None:
     )
     path = "/cw_post/encode"
     cord = CordRecord(path=path, public_api_path=call.path, public_api_method=call.method)
-    record = ResponseRecord(**compute_fingerprints(facts, manifest), cords=(cord,), routes=(route,))  # type: ignore[arg-type]
+    record = ResponseRecord(**compute_source_hashes(facts, manifest), cords=(cord,), routes=(route,))  # type: ignore[arg-type]
     write_record(record, build_record_path(facts))
 
 

@@ -14,7 +14,7 @@ from chutes_wrappers.host.parity.response_record import (
     ResponseRecord,
     RouteRecord,
     build_record_path,
-    compute_fingerprints,
+    compute_source_hashes,
     write_record,
 )
 from tests.emulator.api.client import CODE, CORD
@@ -45,7 +45,7 @@ def write_verified_module(folder: Path) -> Path:
         media_types=("application/json",),
         shape={"hello": "string"},
     )
-    fingerprints = compute_fingerprints(facts, manifest)
+    fingerprints = compute_source_hashes(facts, manifest)
     cords = tuple(CordRecord.model_validate({name: cord[name] for name in CordRecord.model_fields}) for cord in CORDS)
     record = ResponseRecord(
         module=fingerprints["module"], manifest=fingerprints["manifest"], cords=cords, routes=(route,)

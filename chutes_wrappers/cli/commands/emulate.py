@@ -40,7 +40,7 @@ from chutes_wrappers.host.parity.response_record import (
     CordRecord,
     ResponseRecord,
     build_record_path,
-    compute_fingerprints,
+    compute_source_hashes,
     write_record,
 )
 from chutes_wrappers.host.staging import create_stage
@@ -170,10 +170,10 @@ def _save_record(
         return  # nothing is written below an installed package
     path, names = build_record_path(facts), CordRecord.model_fields
     try:
-        fingerprints = compute_fingerprints(facts, manifest)
+        hashes = compute_source_hashes(facts, manifest)
         record = ResponseRecord(
-            module=fingerprints["module"],
-            manifest=fingerprints["manifest"],
+            module=hashes["module"],
+            manifest=hashes["manifest"],
             cords=tuple(CordRecord(**{name: getattr(cord, name) for name in names}) for cord in chute.record.cords),
             routes=tuple(Recorder(chute.send_direct, keeps_bodies=keeps_bodies).record(outcomes)),
         )

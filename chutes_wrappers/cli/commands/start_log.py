@@ -43,7 +43,7 @@ class StartLog:
         if not isinstance(failure[1], KeyboardInterrupt):
             for reader in self._readers.values():
                 reader.wait(_LAST_LINES_S)
-            self.print_new_lines()
+            self._print_new_lines()
         for reader in self._readers.values():
             reader.stop()
 
@@ -52,9 +52,9 @@ class StartLog:
         for instance in chute.instances:
             if self._is_shown and instance.instance_id not in self._readers:
                 self._readers[instance.instance_id] = _Reader(instance.instance_id)
-        self.print_new_lines()
+        self._print_new_lines()
 
-    def print_new_lines(self) -> None:
+    def _print_new_lines(self) -> None:
         """Print the lines that arrived since the last call."""
         for instance_id, reader in self._readers.items():
             for line in reader.take_lines():

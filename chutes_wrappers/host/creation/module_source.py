@@ -10,8 +10,8 @@ from chutes_wrappers.host.creation.proposal import Proposal
 from chutes_wrappers.host.pricing import find_accepted_price, format_dollars
 
 # The SDK's own defaults (SDK chute/base.py), which a module names so that their costs are seen.
-SHUTDOWN_S = 300
-MAX_INSTANCES = 1
+_SHUTDOWN_S = 300
+_MAX_INSTANCES = 1
 _IMAGE_ARGUMENTS = "USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE"
 _HEAD = """{docstring}
 
@@ -95,17 +95,17 @@ def build_cost_lines() -> list[str]:
     """Return the arguments of a Chute that limit its costs, each after a comment with its cost by the known prices."""
     usd = find_accepted_price({}).usd
     month = date.fromisoformat(f"{find_fact('gpu-name').date}-01").strftime("%B %Y")
-    idle = format_dollars(usd * SHUTDOWN_S / 3600)
-    most = format_dollars(usd * MAX_INSTANCES)
+    idle = format_dollars(usd * _SHUTDOWN_S / 3600)
+    most = format_dollars(usd * _MAX_INSTANCES)
     seconds, instances = (
         "{:g} to {:g}".format(*CHUTE_RANGES[name]) for name in ("shutdown_after_seconds", "max_instances")
     )
     return [
         f"# An instance costs {format_dollars(usd)} an hour (price of {month}; `{NAMES.deploy} --cost` shows the present one).",
         f"# Seconds from the last call to the end of the instance, which cost up to {idle} each time: {seconds}.",
-        f"shutdown_after_seconds={SHUTDOWN_S},",
+        f"shutdown_after_seconds={_SHUTDOWN_S},",
         f"# At most so many instances at a time, which cost at most {most} an hour: {instances}.",
-        f"max_instances={MAX_INSTANCES},",
+        f"max_instances={_MAX_INSTANCES},",
     ]
 
 

@@ -157,12 +157,12 @@ def _find_broken_stream(response: HttpResponse) -> str:
 
 def _compare(name: str, route: RouteRecord, response: HttpResponse, *, has_same_example: bool) -> RouteResult:
     """Compare content if it is deterministic and the call is the recorded one, else status, media type and shape."""
-    compares_content = route.is_deterministic and has_same_example
-    differences = [*islice(_find_differences(route, response, compares_content), _MAX_NAMED_DIFFERENCES)]
+    is_content_compared = route.is_deterministic and has_same_example
+    differences = [*islice(_find_differences(route, response, is_content_compared), _MAX_NAMED_DIFFERENCES)]
     return RouteResult(
         name=name,
         kind="different" if differences else "equal",
-        message="; ".join(differences) or _describe_equality(route, response, compares_content, has_same_example),
+        message="; ".join(differences) or _describe_equality(route, response, is_content_compared, has_same_example),
         stream=route.stream,
         response=response,
         evidence=_excerpt_text(response) if differences else "",
@@ -170,9 +170,9 @@ def _compare(name: str, route: RouteRecord, response: HttpResponse, *, has_same_
 
 
 def _describe_equality(
-    route: RouteRecord, response: HttpResponse, compares_content: bool, has_same_example: bool
+    route: RouteRecord, response: HttpResponse, is_content_compared: bool, has_same_example: bool
 ) -> str:
-    if compares_content:
+    if is_content_compared:
         return "same bytes" if _hash(response.body) == route.body else "same content"
     cause = "the service responds differently each time" if has_same_example else "its example contains a response"
     return f"same {'media type' if route.shape is None else 'shape'}; {cause}"
@@ -183,12 +183,12 @@ def _excerpt_text(response: HttpResponse) -> str:
     return "" if is_binary and response.media_type != EVENTS else response.excerpt
 
 
-def _find_differences(route: RouteRecord, response: HttpResponse, compares_content: bool) -> Iterator[str]:
+def _find_differences(route: RouteRecord, response: HttpResponse, is_content_compared: bool) -> Iterator[str]:
     """Yield what differs from the record, the most general first. The status is 200 on both sides."""
     if response.media_type not in route.media_types:
         yield f"{route.media_types[0] or 'no media type'} became {response.media_type or 'no media type'}"
         return
-    if compares_content:
+    if is_content_compared:
         if _hash(normalize_content(response)) != route.content:
             yield from _describe_other_content(route, response)
         return

@@ -19,7 +19,7 @@ from chutes_wrappers.host.parity.response_record import RouteRecord
 from chutes_wrappers.host.parity.response_shapes import REST, describe_shape
 
 # A response may have the time in seconds. Calls that are this many seconds apart have different times.
-CLOCK_STEP_S = 1.1
+_CLOCK_STEP_S = 1.1
 _LARGEST_BODY_BYTES = 1024**2
 _MAX_KEPT_BYTES = 16 * 1024**2
 _LARGEST_SHAPE = 64 * 1024
@@ -61,7 +61,7 @@ class Recorder:
         """
         fast = [outcome for outcome in outcomes if _is_fast(outcome)]
         if fast:
-            time.sleep(CLOCK_STEP_S)
+            time.sleep(_CLOCK_STEP_S)
         changing = {id(outcome) for outcome in fast if not self._is_repeated(outcome)}
         for outcome in outcomes:
             is_deterministic = _has_repeatable_content(outcome) and id(outcome) not in changing
@@ -124,7 +124,7 @@ def _has_repeatable_content(outcome: Outcome) -> bool:
 
 
 def _is_fast(outcome: Outcome) -> bool:
-    return outcome.request is not None and _has_repeatable_content(outcome) and outcome.response.seconds < CLOCK_STEP_S
+    return outcome.request is not None and _has_repeatable_content(outcome) and outcome.response.seconds < _CLOCK_STEP_S
 
 
 def _list_media_types(outcome: Outcome) -> tuple[str, ...]:

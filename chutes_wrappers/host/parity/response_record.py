@@ -95,8 +95,8 @@ def build_record_path(facts: ModuleFacts) -> Path:
     return facts.path.with_suffix(SUFFIX)
 
 
-def compute_fingerprints(facts: ModuleFacts, manifest: Manifest) -> dict[str, str]:
-    """Return the fingerprints of the module's file and of its manifest; ``manifest`` is used if it is not saved."""
+def compute_source_hashes(facts: ModuleFacts, manifest: Manifest) -> dict[str, str]:
+    """Return the SHA-256 of the module's file and of its manifest; ``manifest`` is used if it is not saved."""
     known_manifest = find_known_manifest(facts) or manifest
     return {
         "module": hashlib.sha256(facts.path.read_bytes()).hexdigest(),
@@ -125,7 +125,7 @@ def load_record(facts: ModuleFacts, manifest: Manifest) -> ResponseRecord:
         raise ConfigurationError(
             f"the record of the module's responses cannot be read ({reason})", where=str(path), next_step=step
         ) from None
-    current = compute_fingerprints(facts, manifest)
+    current = compute_source_hashes(facts, manifest)
     changed = [name for name in ("module", "manifest") if getattr(record, name) != current[name]]
     if changed:
         raise ConfigurationError(

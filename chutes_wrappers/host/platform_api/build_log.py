@@ -16,7 +16,7 @@ from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.objects import ImageInfo
 from chutes_wrappers.host.platform_api.record_lookup import build_path
 
-END = "DONE"
+_END = "DONE"
 _EVENT = "data:"
 _EVENT_FIELDS = ("event:", "id:", "retry:", ":")  # of an event stream, beside its data
 _KEEP_ALIVE = "."
@@ -81,7 +81,7 @@ class BuildLog:
         for line in lines:
             event = line.removeprefix(_EVENT).strip() if line.startswith(_EVENT) else None
             content = line.strip() if event is None else event
-            if content.strip('"') == END and not is_text:
+            if content.strip('"') == _END and not is_text:
                 self._has_ended = True
                 return
             if content in ("", _KEEP_ALIVE) or (event is None and not is_text and line.startswith(_EVENT_FIELDS)):
@@ -92,7 +92,7 @@ class BuildLog:
             if event is None:
                 is_text = True
                 yield "text", line
-            elif (text := self._parse_event(event)) == END:  # or a line of the build itself: the status decides
+            elif (text := self._parse_event(event)) == _END:  # or a line of the build itself: the status decides
                 self._has_ended = True
                 return
             else:

@@ -33,7 +33,6 @@ class StartupLog:
 
     instance_id: str
     started_at: datetime | None
-    chunk_count: int | None
     ephemeral_key: str
 
 
@@ -123,11 +122,9 @@ def _decrypt_chunk(chunk: Any, scalar: bytes, public_key: bytes, ephemeral_key: 
 
 
 def _parse(record: Mapping[str, Any]) -> StartupLog:
-    count = record.get("chunk_count")
     return StartupLog(
         instance_id=clean_text(record.get("instance_id")),
         started_at=_parse_time(record.get("started_at")),
-        chunk_count=count if isinstance(count, int) else None,
         ephemeral_key=clean_text(record.get("ephemeral_pubkey")),
     )
 

@@ -97,7 +97,7 @@ def test_a_notice_without_an_amount_shows_its_lines(serve: Any) -> None:
     platform = serve("DEPLOYMENT FEE NOTICE: see the website", "", reply=True)
     platform.deploy()
     assert platform.questions == [
-        "The first deployment of case costs a fee, which the platform names above, once. Deploy it?"
+        "The first deployment of case costs the fee in the platform's notice once. Deploy it?"
     ]
 
 

@@ -25,7 +25,7 @@ from chutes_wrappers.host.parity.response_record import (
     ResponseRecord,
     RouteRecord,
     build_record_path,
-    compute_fingerprints,
+    compute_source_hashes,
     write_record,
 )
 from tests.commands import CommandResult, Commands
@@ -125,7 +125,7 @@ class World:
 
     def write_record(self, routes: Sequence[RouteRecord], cords: Sequence[dict[str, Any]] = CORDS) -> Path:
         facts = read_module(self.module)
-        fingerprints = compute_fingerprints(facts, Manifest())
+        fingerprints = compute_source_hashes(facts, Manifest())
         kept = [CordRecord(**{name: cord[name] for name in CordRecord.model_fields}) for cord in cords]
         record = ResponseRecord(**fingerprints, cords=tuple(kept), routes=tuple(routes))  # type: ignore[arg-type]
         write_record(record, build_record_path(facts))

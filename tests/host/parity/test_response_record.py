@@ -15,7 +15,7 @@ from chutes_wrappers.host.parity.response_record import (
     ResponseRecord,
     RouteRecord,
     build_record_path,
-    compute_fingerprints,
+    compute_source_hashes,
     load_record,
     write_record,
 )
@@ -33,7 +33,7 @@ def facts(tmp_path: Path) -> ModuleFacts:
 
 def make_record(facts: ModuleFacts, **route: Any) -> ResponseRecord:
     routes = (RouteRecord(method="POST", path="/a", shape={"a": ["number"]}, **route),)
-    return ResponseRecord(**compute_fingerprints(facts, MANIFEST), routes=routes)  # type: ignore[arg-type]
+    return ResponseRecord(**compute_source_hashes(facts, MANIFEST), routes=routes)  # type: ignore[arg-type]
 
 
 def test_a_record_is_read_as_it_was_written(facts: ModuleFacts) -> None:

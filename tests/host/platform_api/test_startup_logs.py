@@ -73,7 +73,7 @@ def test_a_refusal_is_an_error(server: ScriptedServer, reply: Reply) -> None:
 
 def read(server: ScriptedServer, chunks: Any, *, key: str = EPHEMERAL_KEY, seed: str = SEED) -> DecryptedLog:
     server.script[CHUNKS] = json_reply({"chunks": chunks})
-    log = StartupLog(instance_id="i1", started_at=None, chunk_count=None, ephemeral_key=key)
+    log = StartupLog(instance_id="i1", started_at=None, ephemeral_key=key)
     with PlatformApi(server.root, NoCredentials()) as api:
         return read_startup_log(api, CHUTE, log, build_account(seed))
 
@@ -118,7 +118,7 @@ def test_an_invalid_seed_is_not_shown(server: ScriptedServer) -> None:
 
 
 def test_an_id_of_the_platform_is_one_segment_of_a_path(server: ScriptedServer) -> None:
-    log = StartupLog(instance_id="../x", started_at=None, chunk_count=None, ephemeral_key="")
+    log = StartupLog(instance_id="../x", started_at=None, ephemeral_key="")
     with PlatformApi(server.root, NoCredentials()) as api, pytest.raises(WrapperError, match="invalid id"):
         read_startup_log(api, CHUTE, log, build_account())
     server.script[CHUNKS] = json_reply({"chunks": "text"})
@@ -131,6 +131,6 @@ def test_a_log_that_is_gone_meanwhile_is_an_error(server: ScriptedServer) -> Non
         read_startup_log(
             api,
             CHUTE,
-            StartupLog(instance_id="i1", started_at=None, chunk_count=None, ephemeral_key=""),
+            StartupLog(instance_id="i1", started_at=None, ephemeral_key=""),
             build_account(),
         )
