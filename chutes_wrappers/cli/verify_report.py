@@ -23,6 +23,7 @@ from chutes_wrappers.host.platform_api.objects import ChuteInfo
 _COLUMNS = ("route", "status", "media type", "bytes", "ms", "result")
 _MAX_EVIDENCE_LINES = 5
 _LONGEST_MESSAGE = 400
+_LONGEST_CONTENT_TYPE = 200
 
 
 def report_results(results: Sequence[RouteResult], chute: ChuteInfo, address: ChuteAddress, *, as_json: bool) -> int:
@@ -48,8 +49,11 @@ def report_results(results: Sequence[RouteResult], chute: ChuteInfo, address: Ch
 
 def _mask_key(result: RouteResult, key: str) -> RouteResult:
     """Return ``result`` with texts that may be shown: a chute could return the key of its caller."""
-    message = mask_secrets(clean_text(result.message), (key,))[:_LONGEST_MESSAGE]
-    return replace(result, message=message, evidence=mask_secrets(result.evidence, (key,)))
+    message, response = mask_secrets(clean_text(result.message), (key,))[:_LONGEST_MESSAGE], result.response
+    if response is not None:
+        content_type = mask_secrets(clean_text(response.content_type), (key,))[:_LONGEST_CONTENT_TYPE]
+        response = replace(response, content_type=content_type)
+    return replace(result, message=message, response=response, evidence=mask_secrets(result.evidence, (key,)))
 
 
 def _explain(results: Sequence[RouteResult]) -> None:
