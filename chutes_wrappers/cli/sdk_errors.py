@@ -31,6 +31,7 @@ _SDK_REFUSALS = (
 _GPUS = "|".join(map(re.escape, sorted(platform_rules.GPU_HOURLY_PRICES, key=len, reverse=True)))
 _PLACEMENT = " ".join(platform_rules.TEE_ARGUMENTS).rstrip(",")
 _STEPS = (
+    ("^Image with name=.* already exists", "increase CHUTE_TAG, or delete the image first with --delete-image NAME:TAG"),
     (_SDK_REFUSALS, "correct it: the SDK itself refuses this before the upload, and --allow cannot overrule the SDK"),
     ("is not available to be used", "check the image with --list-images, and the platform with --doctor: the SDK found no built "
      "image of this account, or got no response"),
@@ -45,7 +46,8 @@ _STEPS = (
     (r"\bimmutable\b", "deploy it under another CHUTE_NAME: nobody can change this chute"),
     (r"public chutes", "remove --public, deploy, then give others access with --share NAME USER"),
     (r"Invalid (?:token|signature|hotkey)|Authorization|credentials|\b401\b", "check the account with {account}, and this machine's clock"),
-    (r"^(?:Client\w*Error|ServerDisconnectedError|ContentTypeError|ConnectionTimeoutError|TimeoutError|JSONDecodeError)\b",
+    (r"^(?:Client\w*Error|ServerDisconnectedError|ContentTypeError|ConnectionTimeoutError|TimeoutError|JSONDecodeError)\b"
+     r"|Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out",
      "check what came of it with --list-chutes and --list-images, and the platform with --doctor, then run the command again"),
 )  # fmt: skip
 _OTHER_STEP = "correct what the platform reports, then run the command again"

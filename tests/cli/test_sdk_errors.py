@@ -72,6 +72,9 @@ BAN = json.dumps({"detail": json.dumps({"ban_reasons": ["base64 and exec"]})})
         ("ClientResponseError: 400, message='Bad Request', url='http://a/logos/'", "PNG"),
         ("ClientResponseError: 502, message='Bad Gateway', url='http://a/logos/'", "--doctor"),
         ("ContentTypeError: 502, message='…', url='http://a/chutes/?accept_fee=true'", "what came of it"),
+        ("Unexpected error uploading image data: <html><title>502 Bad Gateway</title></html>", "what came of it"),
+        ("Unexpected error uploading image data: Internal Server Error", "what came of it"),
+        ("Image with name=a and tag=v1 already exists!", "CHUTE_TAG"),
         ("Image '60b5' is not available to be used (yet)!", "--list-images"),
         ('Unexpected error deploying chute: {"detail":"You may only create 24 chutes per day"}', "24 builds"),
         (

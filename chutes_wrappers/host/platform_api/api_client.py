@@ -179,7 +179,9 @@ class PlatformApi:
                 raise self._build_response_error(what, path, f"a list without items: {json.dumps(page)[:200]}")
             yield page
             number, item_count = number + 1, item_count + len(items)
-            if not items or not isinstance(total, int) or item_count >= total:
+            # Without a total, a page that is not full is the last one.
+            is_last = item_count >= total if isinstance(total, int) else len(items) < page_params["limit"]
+            if not items or is_last:
                 return
             if number == _MOST_PAGES:
                 raise self._build_response_error(what, path, f"its list has more than {_MOST_PAGES} pages")

@@ -80,6 +80,15 @@ def test_a_list_without_an_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(server.received) == 3
 
 
+def test_a_list_without_a_total_ends_with_a_page_that_is_not_full() -> None:
+    pages = {"/secrets/?limit=100&page=0": [*range(100)], "/secrets/?limit=100&page=1": [100]}
+    with (
+        serve_script({path: json_reply({"items": items, "total": None}) for path, items in pages.items()}) as server,
+        PlatformApi(server.root, KeyCredentials(key=KEY)) as api,
+    ):
+        assert list(api.list_items("/secrets/", "listing the secrets", purpose="secrets")) == [*range(101)]
+
+
 def request_chute() -> None:
     with api_client.connect(KeyCredentials(key=KEY)) as api:
         api.get(PATH, "requesting the chute 'my-chute'", purpose="chutes")
