@@ -15,6 +15,7 @@ from chutes_wrappers.emulator.server import run_platform
 from chutes_wrappers.emulator.staleness import PLATFORM_STALENESS, Staleness
 from tests.cli.real_api import SECRET_VALUE, Row, World, build_settings, find_empty_columns
 from tests.emulator.tiny import TinyInstance, TinyLauncher
+from tests.fork_server import WIZARD
 from tests.scenario import READY
 from tests.upstreams.api_of_2025 import run_api_of_2025, serve_strict_api
 
@@ -57,6 +58,9 @@ ROWS = (
     Row("--disable case --yes", words="case is disabled", only="2026"),
     Row("--warmup case", 1, "503|disabled|--enable", only="2026"),
     Row("--enable case", words="case is enabled", only="2026"),
+    # The API of 2025 calls the action of a key "method".
+    Row("--key", words="may call chutes and nothing else", key="", program=WIZARD),
+    Row("--key", words="is kept: it may call chutes and nothing else", key="", program=WIZARD),
     Row("--doctor", words="accepts it|balance|API key", wrong="unset CHUTES_API_KEY", key="invoke"),
     # Their errors.
     Row("--status nope", 1, "chute 'nope' not found|--list-chutes"),

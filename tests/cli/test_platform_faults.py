@@ -69,6 +69,7 @@ CASES = (
     Case("--logs case"),
     Case("--logs broken --startup"),
     Case("--warmup case"),
+    Case("--warmup case --follow"),
     Case("--share case second", changes=True),
     Case("--secret case TOKEN", changes=True, stdin_text=SECRET_VALUE + "\n"),
     Case("--disable case --yes", changes=True),
