@@ -92,7 +92,7 @@ def _format_command(verb: Verb) -> str:
     formatter.write_usage(NAMES.deploy, f"{_format_verb(verb)} [FLAGS]")
     formatter.write_paragraph()
     with formatter.indentation():
-        formatter.write_text(str(verb.help))
+        formatter.write_text("\n\n".join(filter(None, (verb.help, verb.epilog))))
     if verb.get_options():
         with formatter.section("Flags"):
             formatter.write_dl([(_format_flag(each), describe_option(each)) for each in verb.get_options()])

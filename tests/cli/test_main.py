@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chutes_wrappers.cli.main import deploy
-from chutes_wrappers.cli.usage import describe_option
+from chutes_wrappers.cli.usage import describe_option, format_help
 from chutes_wrappers.cli.verbs.groups import GROUPS, VERBS
 from chutes_wrappers.cli.verbs.verb import Group, Verb
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.program import VERSION
 from tests.scenario import find_free_port, make_environment
 
@@ -82,6 +84,13 @@ def test_help_of_a_command_describes_each_flag(verb: Verb, monkeypatch: pytest.M
 )
 def test_help_can_be_requested_in_a_command_line(asked: list[str]) -> None:
     assert invoke(*asked).output == invoke("--help", "--deploy").output
+
+
+def test_the_help_of_set_lists_the_fields_that_the_platform_changes() -> None:
+    fields = {*platform_rules.CHANGEABLE_FIELDS} - {*platform_rules.IGNORED_CHANGES}
+    detail = format_help("set").partition("Fields:")[2]
+    assert fields <= {*re.split(r"[\s,.]+", detail)}
+    assert "Fields:" not in format_help("change")
 
 
 def test_an_unknown_topic_suggests_the_nearest() -> None:

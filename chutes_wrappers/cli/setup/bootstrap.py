@@ -72,13 +72,15 @@ def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="setup.sh",
         description="Create .venv and install the dependencies; at a terminal, also set up the Chutes account.",
-        epilog="Flags that replace the questions of --account: --fingerprint [--wallet NAME/HOTKEY|new], --register USERNAME "
-        "[--wallet NAME/HOTKEY|new], --link [--wallet NAME/HOTKEY], --config FILE, --from-env; with each --json, and --key for an "
-        "API key that may call chutes and nothing else. ./setup.sh --account --help describes them.",
+        epilog="Flags that replace the questions of --account: --fingerprint, --register USERNAME, --link, --config FILE, "
+        "--from-env. --wallet NAME/HOTKEY selects the hotkey of the first three. --key also creates an API key that may call "
+        "chutes and nothing else; --json prints the result. ./setup.sh --account --help describes them.",
         add_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("--yes", action="store_true", help="ask no questions; with --key, replace an existing API key")
+    parser.add_argument(
+        "--yes", action="store_true", help="ask no questions; with flags of the account, replace an existing key"
+    )
     parser.add_argument(
         "--python", metavar="X", help="use this Python, 3.10 to 3.13; creates .venv again for another version"
     )

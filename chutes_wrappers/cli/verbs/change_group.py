@@ -53,7 +53,11 @@ def enable(name: str, as_json: bool) -> int:
     return enable_chute(name, as_json=as_json)
 
 
-@verb(title="Change settings", number=27)
+@verb(
+    title="Change settings",
+    number=27,
+    detail="Fields: tagline, readme, tool_description, logo_id, max_instances, scaling_threshold. A text may be @FILE.",
+)
 @chute
 @click.argument(
     "changes",
@@ -65,7 +69,7 @@ def enable(name: str, as_json: bool) -> int:
 )
 @as_json
 def set(name: str, changes: tuple[str, ...], as_json: bool) -> int:
-    """Change fields of a deployed chute; a text may be @FILE."""
+    """Change fields of a deployed chute, without a new version."""
     from chutes_wrappers.cli.commands.chute_settings import change_settings
 
     return change_settings(name, changes, as_json=as_json)
@@ -73,11 +77,11 @@ def set(name: str, changes: tuple[str, ...], as_json: bool) -> int:
 
 @verb(title="Roll back", number=28)
 @chute
-@flag("--to VERSION", default="", help="select a kept version by its start [the one before].")
+@flag("--to VERSION", default="", help="select a kept version by its start [the previous one].")
 @as_json
 @click.pass_obj
 def rollback(common: Common, name: str, to: str, as_json: bool) -> int:
-    """Deploy the version before again, as this machine kept it."""
+    """Deploy the previous version again, as this machine kept it."""
     from chutes_wrappers.cli.commands.rollback import roll_back
     from chutes_wrappers.cli.sdk_upload import UploadOptions
 
@@ -111,8 +115,8 @@ GROUP = Group(
     title="Change what is deployed",
     verbs=(set, rollback, disable, enable, share, secret, delete, delete_image),
     examples=(
-        ("./deploy.sh --set ocr max_instances=2", "without a new version"),
-        ("./deploy.sh --rollback ocr --yes", "deploy the version before"),
+        ("./deploy.sh --set ocr max_instances=2", "allow a second instance"),
+        ("./deploy.sh --rollback ocr --yes", "deploy the previous version"),
         ("./deploy.sh --disable ocr --yes", "end its instances and its bill"),
         ("./deploy.sh --secret ocr HF_TOKEN < token", "set a variable"),
     ),

@@ -13,7 +13,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import EXPOSABLE
 
 public = flag("--public", help="make it public; requires a permission.")
-logo = flag("--logo FILE", FILE, help="use this picture in the listing.")
+logo = flag("--logo FILE", FILE, help="use this PNG, JPEG, GIF or WebP picture in the listing.")
 
 
 @verb(title="Create from an image", number=10)

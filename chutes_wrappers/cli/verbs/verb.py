@@ -158,12 +158,12 @@ class Verb(click.Command):
         return [*self.operand_metavars.split(), "[FLAGS]"]
 
 
-def verb(*, title: str, number: int) -> Callable[[Callable[..., int]], Verb]:
-    """Declare a function as the command of its name. Its docstring is its help text."""
+def verb(*, title: str, number: int, detail: str | None = None) -> Callable[[Callable[..., int]], Verb]:
+    """Declare a function as the command of its name. Its docstring is its help text; ``detail`` is in its own help only."""
 
     def declare(function: Callable[..., int]) -> Verb:
         name = function.__name__.replace("_", "-")
-        return click.command(name, cls=Verb, title=title, number=number)(function)
+        return click.command(name, cls=Verb, title=title, number=number, epilog=detail)(function)
 
     return declare
 
