@@ -21,8 +21,9 @@ def test_the_key_is_masked_wherever_a_chute_returns_it(capsys: pytest.CaptureFix
         name="GET /x", kind="different", message=f"text/{KEY} came", response=response, evidence=f"Bearer {KEY}"
     )
     address = parse_deployed_address("http://127.0.0.1:1", KEY)
-    with pytest.raises(WrapperError):
-        verify_report.report_results([result], parse_chute({"name": "case"}), address, as_json=as_json)
+    chute = parse_chute({"chute_id": "c", "name": "case"})
+    with pytest.raises(WrapperError, match="does not respond as"):
+        verify_report.report_results([result], chute, address, as_json=as_json)
     captured = capsys.readouterr()
     shown = captured.out + captured.err
     assert "text/" in shown
