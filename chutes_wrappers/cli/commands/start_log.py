@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from chutes_wrappers.host.platform_api.objects import ChuteInfo
 _SILENCE_S = 30.0
 _RETRY_S = 1.0
 _LAST_LINES_S = 0.5
+_MAX_READERS = 20
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
@@ -41,16 +43,18 @@ class StartLog:
 
     def __exit__(self, *failure: object) -> None:
         if not isinstance(failure[1], KeyboardInterrupt):
+            end_at = time.monotonic() + _LAST_LINES_S
             for reader in self._readers.values():
-                reader.wait(_LAST_LINES_S)
+                reader.wait(max(0.0, end_at - time.monotonic()))
             self._print_new_lines()
         for reader in self._readers.values():
             reader.stop()
 
     def follow(self, chute: ChuteInfo) -> None:
-        """Print the new lines of the instances of ``chute``, the present state of the chute."""
+        """Print the new lines of the instances of ``chute``, the present state of the chute: of twenty at a time at most."""
         for instance in chute.instances:
-            if self._is_shown and instance.instance_id not in self._readers:
+            running = sum(reader.is_running for reader in self._readers.values())
+            if self._is_shown and running < _MAX_READERS and instance.instance_id not in self._readers:
                 self._readers[instance.instance_id] = _Reader(instance.instance_id)
         self._print_new_lines()
 
@@ -85,9 +89,14 @@ class _Reader:
         self._thread = threading.Thread(target=self._run, daemon=True, name="instance-log")
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the log is still read."""
+        return self._thread.is_alive()
+
     def take_lines(self) -> Iterator[str]:
         """Yield the lines that have arrived."""
-        while not self._lines.empty():
+        for _ in range(self._lines.qsize()):  # not until it is empty: an instance may print faster than a terminal
             yield self._lines.get()
 
     def stop(self) -> None:
