@@ -47,7 +47,7 @@ _STEPS = (
     (r"public chutes", "remove --public, deploy, then give others access with --share NAME USER"),
     (r"Invalid (?:token|signature|hotkey)|Authorization|credentials|\b401\b", "check the account with {account}, and this machine's clock"),
     (r"^(?:Client\w*Error|ServerDisconnectedError|ContentTypeError|ConnectionTimeoutError|TimeoutError|JSONDecodeError)\b"
-     r"|Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out",
+     r"|Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out|^$",
      "check what came of it with --list-chutes and --list-images, and the platform with --doctor, then run the command again"),
 )  # fmt: skip
 _OTHER_STEP = "correct what the platform reports, then run the command again"

@@ -75,6 +75,7 @@ BAN = json.dumps({"detail": json.dumps({"ban_reasons": ["base64 and exec"]})})
         ("Unexpected error uploading image data: <html><title>502 Bad Gateway</title></html>", "what came of it"),
         ("Unexpected error uploading image data: Internal Server Error", "what came of it"),
         ("Image with name=a and tag=v1 already exists!", "CHUTE_TAG"),
+        ("", "what came of it"),
         ("Image '60b5' is not available to be used (yet)!", "--list-images"),
         ('Unexpected error deploying chute: {"detail":"You may only create 24 chutes per day"}', "24 builds"),
         (

@@ -67,7 +67,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
             api, stage, facts, definition, before, fee_arguments, options, payment_address=user.payment_address
         )
         keep_for_rollback(api, stage, after, definition, facts.path)
-        report_deployment(after, before, api_client.build_chute_url(after, api.url), options)
+        report_deployment(after, before, api_client.find_chute_url(after, api.url), options)
     return 0
 
 
@@ -231,15 +231,15 @@ def _find_stale_image_problems(image: ImageInfo | None, stage: Stage, facts: Mod
     ]
 
 
-def report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, options: UploadOptions) -> None:
-    """Print the deployed chute, whose URL is ``host``, and whether it is another version than ``before``."""
+def report_deployment(after: ChuteInfo, before: ChuteInfo | None, url: str | None, options: UploadOptions) -> None:
+    """Print the deployed chute with its ``url`` if that is known, and whether it is another version than ``before``."""
     is_same = before is not None and (before.version, before.public) == (after.version, after.public)
     if options.as_json:
         payload = {
             "chute_id": after.chute_id,
             "name": after.name,
             "version": after.version,
-            "url": host,
+            "url": url,
             "changed": not is_same,
         }
         output.print_json(payload)
@@ -249,7 +249,7 @@ def report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, opt
         output.success(f"{after.name} is {'public' if after.public else 'private'} now, version {after.version}")
     else:
         output.success(f"{after.name} is deployed with {len(after.cords)} cords, version {after.version}")
-    output.report(f"URL: {host}")
+    output.report(f"URL: {url or 'unknown'}")
     if before is None:
         output.report(
             f"Does its start need a secret? Set it before the warm-up: {NAMES.deploy} --secret {after.name} KEY"

@@ -80,7 +80,7 @@ def _deploy_again(
             )
         after = deploy_stage(api, stage, facts, definition, before, [], options)
         keep_for_rollback(api, stage, after, definition, record.source)
-    _report(after, chute, record, api_client.build_chute_url(after, api.url), options)
+    _report(after, chute, record, api_client.find_chute_url(after, api.url), options)
 
 
 def _find_version_before(records: Sequence[DeploymentRecord], chute: ChuteInfo) -> DeploymentRecord:
@@ -190,7 +190,9 @@ def _report_same(chute: ChuteInfo, options: UploadOptions) -> None:
     output.success(f"this version of {chute.name} is deployed already: {chute.version}")
 
 
-def _report(after: ChuteInfo, before: ChuteInfo, record: DeploymentRecord, url: str, options: UploadOptions) -> None:
+def _report(
+    after: ChuteInfo, before: ChuteInfo, record: DeploymentRecord, url: str | None, options: UploadOptions
+) -> None:
     if options.as_json:
         identity = {
             "chute_id": after.chute_id,

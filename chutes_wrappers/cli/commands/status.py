@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
-from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.chute_placement import describe_gpus, find_chute_price
 from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
@@ -25,7 +24,7 @@ def print_status(name: str, *, as_json: bool) -> int:
             record = {key: value for key, value in chute.record.items() if key != "code"}
             output.print_json(record, indent=2)
             return 0
-        _print_chute(chute, _find_host(chute, api.url))
+        _print_chute(chute, api_client.find_chute_url(chute, api.url) or "unknown")
     return 0
 
 
@@ -88,10 +87,3 @@ def _build_row(instance: InstanceInfo) -> tuple[str, ...]:
     failures = "" if instance.failures is None else str(instance.failures)
     reason = instance.ended_because or instance.last_failure
     return (instance.instance_id[:8], instance.describe_state(), format_age(instance.since), failures, reason)
-
-
-def _find_host(chute: ChuteInfo, url: str) -> str:
-    try:
-        return api_client.build_chute_url(chute, url)
-    except WrapperError:
-        return "unknown"

@@ -458,6 +458,14 @@ def build_chute_url(chute: ChuteInfo, api_url: str) -> str:
     return f"https://{chute.slug}.{domain if '.' in domain else host}"
 
 
+def find_chute_url(chute: ChuteInfo, api_url: str) -> str | None:
+    """Return what ``build_chute_url`` does, or None when the platform returned no valid host: for a command that does not call it."""
+    try:
+        return build_chute_url(chute, api_url)
+    except WrapperError:
+        return None
+
+
 def read_request_timeout_s() -> float:
     """Return the timeout of one request in seconds: ``CHUTES_API_TIMEOUT``, else 30."""
     text = os.environ.get(TIMEOUT_VARIABLE, "").strip()

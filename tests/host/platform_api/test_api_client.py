@@ -66,6 +66,7 @@ def test_a_slug_that_is_not_one_label_of_a_host_is_never_called(slug: object) ->
         with pytest.raises(WrapperError, match="no valid host") as caught:
             api_client.build_chute_url(make_chute(slug), url)
         assert "--url" in str(caught.value)
+        assert api_client.find_chute_url(make_chute(slug), url) is None
 
 
 def test_a_list_without_an_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
