@@ -11,7 +11,7 @@ import pytest
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.account.credentials import KeyCredentials
-from chutes_wrappers.host.platform_api import http_adapters
+from chutes_wrappers.host.platform_api import api_client, http_adapters
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformUnreachable
 from tests.upstreams.scripted import json_reply, serve_script
 
@@ -94,12 +94,10 @@ def test_a_response_without_an_end_is_an_error_after_the_timeout(request_name: s
     assert "CHUTES_API_TIMEOUT" in str(caught.value)
 
 
-def test_a_first_event_without_an_end_is_not_waited_for() -> None:
+def test_a_first_event_without_an_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_client, "_FIRST_EVENT_S", TIMEOUT_S)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: "
-    with (
-        serve_drips(head, b"x") as url,
-        PlatformApi(url, KeyCredentials(key="cpk_x"), timeout_s=TIMEOUT_S) as api,
-    ):
+    with serve_drips(head, b"x") as url, PlatformApi(url, KeyCredentials(key="cpk_x")) as api:
         assert start_stream(api) == {}
 
 
@@ -107,11 +105,13 @@ def test_a_client_can_send_requests_after_one_that_had_no_end() -> None:
     with (
         serve_drips(*DRIPS["body"]) as url,
         serve_script({"/x": json_reply({"a": 1})}) as server,
-        PlatformApi(url, KeyCredentials(key="cpk_x"), timeout_s=TIMEOUT_S) as api,
+        PlatformApi(url, KeyCredentials(key="cpk_x")) as api,
     ):
+        api.limit_time(TIMEOUT_S)
         with pytest.raises(PlatformUnreachable):
             api.get("/x", "asking", purpose="x")
         api.url = server.root
+        api.limit_time(60)
         assert api.get("/x", "asking", purpose="x") == {"a": 1}
 
 
