@@ -103,6 +103,7 @@ def test_what_is_not_damaged_is_shown(server: ScriptedServer) -> None:
         (GOOD, "ä", SEED),
         (GOOD, EPHEMERAL_KEY, OTHER_SEED),
     ],
+    ids=["damaged", "no key", "zeros", "no base64", "another seed"],  # the keys differ in each process of a test run
 )
 def test_a_log_of_another_hotkey_is_an_error(server: ScriptedServer, chunks: Any, key: str, seed: str) -> None:
     with pytest.raises(WrapperError, match="cannot be decrypted") as caught:
