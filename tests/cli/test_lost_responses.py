@@ -138,7 +138,7 @@ def test_a_change_that_was_not_made_is_a_failure(world: World, flag: str, loss: 
         ("--secret", "Whether the secret TOKEN of case was stored is unknown"),
     ],
 )
-def test_a_change_of_which_nobody_knows_says_how_to_find_out(world: World, flag: str, expected: str) -> None:
+def test_a_change_of_unknown_outcome_names_the_check(world: World, flag: str, expected: str) -> None:
     world.restore()
     change = FirstChange()
 

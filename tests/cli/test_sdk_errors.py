@@ -42,7 +42,7 @@ def test_the_last_error_counts() -> None:
     assert read(f"{INFO}fine", "anything") == ""
 
 
-def test_it_is_bounded_and_controls_no_terminal() -> None:
+def test_an_error_is_bounded_and_controls_no_terminal() -> None:
     text = read(f"{ERROR}a\x1b]0;x\x07b", *(f"line {number}" for number in range(500)))
     assert len(text.splitlines()) == 60
     assert "\x1b" not in text

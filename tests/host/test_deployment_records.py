@@ -67,7 +67,7 @@ def test_the_same_deployment_is_kept_once(stage: Stage) -> None:
     assert list_versions() == ["1", "2", "2", "1"]
 
 
-def test_the_newest_are_kept(stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_newest_deployments_are_kept(stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployment_records, "MAX_KEPT", 3)
     for number in range(1, 6):
         keep(stage, str(number))
@@ -96,7 +96,7 @@ def test_a_number_that_another_process_takes_is_skipped(stage: Stage, monkeypatc
     assert list_versions() == ["1", "2"]
 
 
-def test_what_cannot_be_read_is_left_out(stage: Stage, home: Path) -> None:
+def test_an_unreadable_record_is_left_out(stage: Stage, home: Path) -> None:
     for number in range(1, 8):
         keep(stage, str(number))
     folder = home / ".chutes/deployments" / CHUTE_ID

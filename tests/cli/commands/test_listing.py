@@ -101,7 +101,7 @@ def test_json_is_the_apis_list_without_what_is_not_the_accounts(
     assert "/users/me" not in requested  # an own private chute shows that the account is known
 
 
-def test_an_account_without_a_chute_of_its_own_is_told_so(
+def test_an_account_without_own_chutes_gets_a_hint(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(monkeypatch, [SHARED])

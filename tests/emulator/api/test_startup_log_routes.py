@@ -89,7 +89,7 @@ def test_the_sdks_own_command_reads_the_output(owner: Owner) -> None:
     assert positions == sorted(positions)
 
 
-def test_nobody_but_the_owner_gets_it(owner: Owner) -> None:
+def test_only_the_owner_gets_a_startup_log(owner: Owner) -> None:
     instance_id = owner.list_sessions()[0]["instance_id"]
     for path in (owner.path, f"{owner.path}/{instance_id}/chunks"):
         assert owner.client.get(path, "chutes").status_code == 200
@@ -100,7 +100,7 @@ def test_nobody_but_the_owner_gets_it(owner: Owner) -> None:
     assert owner.client.get("/encrypted_logs/unknown/sessions", "chutes").status_code == 404
 
 
-def test_it_expires(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_startup_log_expires(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(owner.list_sessions()) == 1
     now = owner.platform.state.now()
     monkeypatch.setattr(owner.platform.state, "now", lambda: now + STARTUP_LOG_KEPT_S + 60)

@@ -71,7 +71,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("fault", "request_name"), CASES)
-def test_it_is_an_error_with_a_next_step_of_set_ups_and_without_secrets(
+def test_a_fault_has_a_next_step_of_set_ups_and_no_secret(
     platform: FaultyPlatform, fault: Fault, request_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(api_client.TIMEOUT_VARIABLE, "0.2" if fault.name == "hang" else "60")

@@ -66,7 +66,7 @@ def change(fake: FakeApi, **record: Any) -> ChangedChute:
         ({}, {}, "not shown"),
     ],
 )
-def test_the_record_decides(response: dict[str, Any], record: dict[str, Any], state: str) -> None:
+def test_the_record_overrides_the_response(response: dict[str, Any], record: dict[str, Any], state: str) -> None:
     fake = FakeApi(response, record)
     changed = change(fake)
     assert (changed.find_state("max_instances", 2), changed.lost) == (state, None)

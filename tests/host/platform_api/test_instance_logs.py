@@ -68,7 +68,7 @@ def test_the_key_is_used_where_the_signature_is_refused(server: ScriptedServer, 
     assert len(server.received) == 3  # the second time, the key is sent at once
 
 
-def test_a_key_that_may_not_read_is_told_from_a_wrong_account(server: ScriptedServer) -> None:
+def test_a_key_that_may_not_read_is_distinguished_from_a_wrong_account(server: ScriptedServer) -> None:
     with pytest.raises(WrapperError, match="to an admin API key only") as caught:
         read(server, NO_SIGNATURE, NO_READING)
     assert "--account --key admin" in (caught.value.next_step or "")

@@ -48,7 +48,7 @@ def list_ids(server: ScriptedServer, reply: Reply) -> list[str]:
         return [log.instance_id for log in list_startup_logs(api, CHUTE)]
 
 
-def test_the_newest_is_the_first(server: ScriptedServer) -> None:
+def test_the_newest_log_is_the_first(server: ScriptedServer) -> None:
     records: list[Any] = [
         {**RECORD, "instance_id": "old", "started_at": 1.5},
         RECORD,
@@ -78,7 +78,7 @@ def read(server: ScriptedServer, chunks: Any, *, key: str = EPHEMERAL_KEY, seed:
         return read_startup_log(api, CHUTE, log, build_account(seed))
 
 
-def test_it_is_decrypted_with_the_hotkey(server: ScriptedServer) -> None:
+def test_a_log_is_decrypted_with_the_hotkey(server: ScriptedServer) -> None:
     log = read(server, GOOD)
     assert (log.lines[0], log.lines[-1], len(log.lines)) == ("line 0", "line 59", 60)
     assert (log.chunk_count, log.damaged_count) == (2, 0)
