@@ -37,6 +37,7 @@ ROWS = (
     Row("--secret case TOKEN", 1, "exists already|secrets delete", stdin_text=SECRET_VALUE),
     Row("--secret case OTHER", words="that start from now on have OTHER", stdin_text=SECRET_VALUE),
     Row("--warmup case-wrapped --timeout 60", words="case-wrapped is hot: 1 active instance", only="2025"),
+    Row("--list-chutes", words="case-wrapped", only="2025"),  # although it remembers the list of before
     Row("--verify MODULE --yes", words="1 equal, 0 different, 0 failed", only="2025"),
     Row("--deploy MODULE --yes", words="is deployed with 1 cords", only="2025", edit="# another version\n"),
     Row("--verify MODULE --yes", 2, "--emulate", only="2025"),

@@ -17,6 +17,7 @@ from chutes_wrappers.host.platform_api.objects import ChuteInfo, ImageInfo, pars
 from chutes_wrappers.host.platform_api.ownership import CHUTE, IMAGE, Kind, format_owner
 from chutes_wrappers.host.platform_api.record_lookup import (
     check_account,
+    choose_page_size,
     find_by_id,
     find_listed,
     find_named,
@@ -158,7 +159,7 @@ def list_visible_images(api: PlatformApi) -> list[dict[str, Any]]:
 
 
 def _list_visible(api: PlatformApi, kind: Kind) -> list[dict[str, Any]]:
-    what, params = f"listing the {kind.noun}s", {"include_public": "false"}
+    what, params = f"listing the {kind.noun}s", {"include_public": "false", "limit": choose_page_size()}
     items = list(api.list_items(f"/{kind.collection}/", what, purpose=kind.collection, params=params))
     records = [item for item in items if isinstance(item, dict)]
     check_account(api, kind, records)
