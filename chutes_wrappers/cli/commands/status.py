@@ -85,5 +85,5 @@ def build_instance_table(chute: ChuteInfo) -> tuple[Sequence[str], Sequence[Sequ
 
 def _build_row(instance: InstanceInfo) -> tuple[str, ...]:
     failures = "" if instance.failures is None else str(instance.failures)
-    reason = instance.ended_because or instance.last_failure
+    reason = instance.ended_because.partition("\n")[0] or instance.last_failure
     return (instance.instance_id[:8], instance.describe_state(), format_age(instance.since), failures, reason)

@@ -75,9 +75,11 @@ def _plan_calls(facts: ModuleFacts, manifest: Manifest, record: ResponseRecord) 
 
 
 def _find_chute(api: PlatformApi, facts: ModuleFacts, manifest: Manifest, record: ResponseRecord) -> ChuteInfo:
-    """Return the account's chute of this module. Raises WrapperError if it is not deployed, or as another version."""
+    """Return the account's chute of this module. Raises WrapperError if it is disabled, not deployed, or another version."""
     chute = add_listed_cords(api, get_own_chute(api, ChuteName(text=facts.chute_name, is_of_module=True)))
     check_is_deployed(api, chute, facts, manifest, record.cords)
+    if chute.is_disabled:
+        raise WrapperError(f"{chute.name} is disabled", next_step=f"enable it with --enable {chute.name}")
     return chute
 
 

@@ -168,7 +168,7 @@ def _find_start_failure(chute: ChuteInfo, known_ids: set[str], requested_at: dat
 def _make_ended_error(chute: ChuteInfo, reason: str) -> WrapperError:
     return WrapperError(
         f"{chute.name} is cold: no instance became active",
-        evidence=clean_text(reason),
+        evidence=reason,
         next_step=f"read what the instance printed with --logs {chute.name} --startup, and correct the module or the image",
     )
 

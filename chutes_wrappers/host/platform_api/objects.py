@@ -37,7 +37,8 @@ class ImageInfo:
 class InstanceInfo:
     """An instance. ``failures`` counts those in a row, which disable it until ``disabled_until``.
 
-    These, ``last_failure`` and ``ended_because`` are optional in the API; the emulator returns them.
+    These, ``last_failure`` and ``ended_because`` are optional in the API; the emulator returns them. The lines of ``ended_because``
+    after its first are the end of the instance's log.
     """
 
     instance_id: str
@@ -152,9 +153,13 @@ def parse_instance(record: Mapping[str, Any]) -> InstanceInfo:
         since=_parse_time(record.get("last_verified_at")) or _parse_time(record.get("created_at")),
         failures=failures if isinstance(failures, int) else None,
         last_failure=clean_text(record.get("last_failure")),
-        ended_because=clean_text(record.get("ended_because")),
+        ended_because=_clean_lines(record.get("ended_because")),
         disabled_until=_parse_time(record.get("disabled_until")),
     )
+
+
+def _clean_lines(value: Any) -> str:
+    return "\n".join(map(clean_text, str(value or "").splitlines()))
 
 
 def parse_account(record: Mapping[str, Any], publish_bit: int, publish_permission: str) -> AccountInfo:

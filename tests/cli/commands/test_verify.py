@@ -280,6 +280,18 @@ def test_without_a_key_or_an_account_nothing_is_called(world: World) -> None:
     assert (ran.code, "Next:" in ran.stderr, world.called) == (2, True, [])
 
 
+def test_a_disabled_chute_is_neither_warmed_up_nor_called(world: World) -> None:
+    world.write_record([ECHO])
+    assert world.commands.run("--disable", "case", "--yes").code == 0
+    try:
+        ran = world.verify("--yes")
+    finally:
+        assert world.commands.run("--enable", "case").code == 0
+    assert (ran.code, world.called) == (1, [])
+    assert "enable it with --enable case" in ran.stderr
+    assert "/chutes/warmup/" not in " ".join(request.path for request in world.platform.received)
+
+
 def test_another_version_of_the_module_must_be_deployed_first(world: World) -> None:
     world.write_record([ECHO], cords=CORDS[:-1])
     ran = world.verify("--yes")

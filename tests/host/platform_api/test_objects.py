@@ -71,6 +71,14 @@ def test_an_instance_is_active_by_its_state_or_by_the_platforms_own_flag() -> No
     assert chute.hot
 
 
+def test_the_reason_of_an_end_keeps_its_lines_without_control_characters() -> None:
+    instance = parse_instance(
+        {"instance_id": "1", "ended_because": "it did not start:\texit code 1\nfirst\x1b[1m\r\nlast\n"}
+    )
+    assert instance.ended_because == "it did not start: exit code 1\nfirst [1m\nlast"
+    assert parse_instance({"instance_id": "1", "ended_because": None}).ended_because == ""
+
+
 @given(st.text())
 def test_text_has_no_terminal_control_characters(text: str) -> None:
     assert all(character.isprintable() or character not in "\x1b\x07\x9b\r\n\x08" for character in clean_text(text))
