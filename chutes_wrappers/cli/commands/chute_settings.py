@@ -91,7 +91,7 @@ def _make_ignored_error(changed: ChangedChute, changes: Mapping[str, Any], state
         f"change it in the module, and deploy it again: {', '.join(sources)}" if sources else "check it on the website"
     )
     return WrapperError(
-        f"{len(others)} of {len(changes)} fields of {changed.chute.name} were not seen to change",
+        f"{len(others)} of {len(changes)} fields of {changed.chute.name} did not change, or the API does not show it",
         evidence="\n".join(lines),
         next_step=step,
     )

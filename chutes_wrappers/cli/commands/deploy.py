@@ -252,6 +252,6 @@ def report_deployment(after: ChuteInfo, before: ChuteInfo | None, url: str | Non
     output.report(f"URL: {url or 'unknown'}")
     if before is None:
         output.report(
-            f"Does its start need a secret? Set it before the warm-up: {NAMES.deploy} --secret {after.name} KEY"
+            f"A secret that its start needs must be set before the warm-up: {NAMES.deploy} --secret {after.name} KEY"
         )
     output.report(f"Next: {NAMES.deploy} --warmup {after.name}")

@@ -92,7 +92,7 @@ def wizard(
     """
     if context.args:
         # Without the values, which may be secrets.
-        raise click.UsageError("unexpected argument: no flag has a value there, and a fingerprint is never an argument")
+        raise click.UsageError("unexpected argument. A fingerprint is read from a prompt or standard input only")
     ways: dict[str, Callable[[], AccountSummary | None] | None] = {
         "--fingerprint": (lambda: flag_setup.link_website_account(wallet, is_confirmed=yes)) if fingerprint else None,
         "--register": None if register is None else lambda: flag_setup.register(register, wallet),

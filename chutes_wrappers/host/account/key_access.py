@@ -162,8 +162,8 @@ def _describe_unlisted(key: str, owner: str | None, account: AccountCredentials)
     if len(ids) > 1:
         return KeyAccess(state=KeyState.FOREIGN, description=f"belongs to another account than {account.username}")
     reason = (
-        "may only call chutes, be another account's, or not be valid: for reads the platform refuses it, and does not list it "
-        f"for {account.username}"
+        f"is unknown: for reads the platform refuses it, and does not list it for {account.username}. It may be invalid, "
+        "another account's, or one that may only call chutes"
     )
     return KeyAccess(state=KeyState.UNKNOWN, description=reason)
 

@@ -17,16 +17,11 @@ _NUMBERS = tuple(name for name in platform_rules.CHANGEABLE_FIELDS if name in pl
 _LIST_OF_FIELDS = f"the fields are {', '.join(platform_rules.CHANGEABLE_FIELDS)}"
 # What only a deployment changes: arguments of Chute(…) and NodeSelector(…).
 _DEPLOYED_FIELDS = frozenset(
-    {*platform_rules.CHUTE_RANGES, *platform_rules.NODE_RANGES, "node_selector", "image", "name", "tee", "include"}
-    | {
-        "exclude",
-        "max_hourly_price_per_gpu",
-        "allow_external_egress",
-        "encrypted_fs",
-        "lock_modules",
+    (
+        *(*platform_rules.CHUTE_RANGES, *platform_rules.NODE_RANGES, "node_selector", "image", "name", "tee", "public"),
+        *("include", "exclude", "max_hourly_price_per_gpu", "allow_external_egress", "encrypted_fs", "lock_modules"),
         "revision",
-        "public",
-    }
+    )
 ) - {*platform_rules.CHANGEABLE_FIELDS}
 _MAX_FILE_BYTES = 4 * 1024**2
 
@@ -53,7 +48,7 @@ def parse_changes(words: Sequence[str]) -> dict[str, Any]:
         changes[field] = _convert(field, changes[field])
     if problems:
         raise ConfigurationError(
-            "the chute was not changed, because this is not valid",
+            "the chute was not changed: invalid fields or values",
             evidence="\n".join(problems),
             next_step=f"correct what is listed; {_LIST_OF_FIELDS}",
         )

@@ -91,7 +91,7 @@ def _build_deletion_error(kind: Kind, what: str, presence: Presence, failure: Wr
         )
     if failure is None:
         return WrapperError(
-            f"the platform reported the deletion of {what}, but does not respond to the question whether it still exists",
+            f"the platform reported the deletion of {what}, but then did not respond: whether it still exists is unknown",
             next_step=f"check with {check} in a minute, and delete it again if it is listed",
         )
     if presence is Presence.PRESENT:

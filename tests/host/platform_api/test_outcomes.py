@@ -83,7 +83,7 @@ def test_an_object_that_is_gone_was_deleted(api: FakeApi) -> None:
     ("api", "reason"),
     [
         (FakeApi(None, RECORD), "still exists, although the platform reported its deletion"),
-        (FakeApi(None, UNREACHABLE), "does not respond to the question"),
+        (FakeApi(None, UNREACHABLE), "whether it still exists is unknown"),
         (FakeApi(make_failure(500), RECORD), "deleting, and the chute case still exists"),
         (FakeApi(make_failure(404), RECORD), "deleting, and the chute case still exists"),
         (FakeApi(UNREACHABLE, UNREACHABLE), "Whether the chute case was deleted is unknown"),
