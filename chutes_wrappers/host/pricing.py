@@ -16,10 +16,11 @@ from chutes_wrappers.core import platform_checks, platform_rules
 PriceSource = Literal["chute", "pricing", "table"]
 
 _AMOUNT = r"\$\s?(\d[\d,]{0,20}(?:\.\d{1,30})?)"
-# The notice names the price an hour too, which is not the fee.
+# The notice names the price an hour too, and may name the balance: neither is the fee.
+_OTHER_AMOUNT = r"\bhour|\b(?:balance|price|rate)\b[^$)]{0,30}\$"
 _FEE_AMOUNTS = (
     re.compile(rf"configuration is:?\s*{_AMOUNT}", re.IGNORECASE),
-    re.compile(rf"\bfee\b(?:(?!\bhour)[^$]){{0,200}}?{_AMOUNT}", re.IGNORECASE),
+    re.compile(rf"\bfee\b(?:(?!{_OTHER_AMOUNT})[^$]){{0,200}}?{_AMOUNT}", re.IGNORECASE),
 )
 _FEE_NOTICE = re.compile(r"fee notice|\A(?!.*(?:top up|insufficient)).*--accept-fee\b", re.IGNORECASE | re.DOTALL)
 

@@ -135,6 +135,9 @@ OBSERVED = (
         ("DEPLOYMENT FEE NOTICE: the hourly price is $1.8, and the deployment fee is $5.4", 5.4),
         ("Deploying this chute has a one-time fee of $0.30, which must be accepted with --accept-fee", 0.3),
         ("DEPLOYMENT FEE NOTICE: the hourly price is $1.8", None),
+        ("DEPLOYMENT FEE NOTICE: your balance is $100. A fee of 3 hours applies", None),
+        ("DEPLOYMENT FEE NOTICE: a GPU has a price of $1.8", None),
+        ("DEPLOYMENT FEE NOTICE: a fee of (price per GPU * 3): $16.20; your balance is $100", 16.2),
     ],
 )
 def test_the_fee_is_read_from_the_notice(text: str, fee: float | None) -> None:
