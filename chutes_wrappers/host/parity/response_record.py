@@ -106,7 +106,7 @@ def compute_source_hashes(facts: ModuleFacts, manifest: Manifest) -> dict[str, s
 
 def write_record(record: ResponseRecord, path: Path) -> None:
     """Write ``record`` atomically, readable by the user only if it has bodies. Raises WrapperError if that fails."""
-    text = json.dumps(record.model_dump(mode="json", exclude_defaults=False), ensure_ascii=True, indent=1) + "\n"
+    text = json.dumps(record.model_dump(mode="json"), ensure_ascii=True, indent=1) + "\n"
     write_atomically(path, text, mode=_PRIVATE_MODE if record.has_bodies else 0o644)
 
 
