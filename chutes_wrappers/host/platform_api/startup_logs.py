@@ -63,7 +63,12 @@ def read_startup_log(api: PlatformApi, chute: ChuteInfo, log: StartupLog, accoun
     """Request a log and decrypt it. Raises WrapperError, also when no chunk can be decrypted."""
     path = build_path(_build_sessions_path(chute).lstrip("/"), log.instance_id)
     what = f"reading the startup log of the instance {log.instance_id[:8]}"
-    response = api.get(f"{path}/chunks", what, purpose="chutes")
+    try:
+        response = api.get(f"{path}/chunks", what, purpose="chutes")
+    except PlatformRequestFailed as error:
+        if error.status == _NOT_FOUND:
+            error.next_step = "run the command again, which lists the logs anew: the platform keeps one for 4 hours"
+        raise
     chunks = response.get("chunks")
     if not isinstance(chunks, list):
         raise WrapperError(

@@ -128,10 +128,11 @@ def test_an_id_of_the_platform_is_one_segment_of_a_path(server: ScriptedServer) 
 
 
 def test_a_log_that_is_gone_meanwhile_is_an_error(server: ScriptedServer) -> None:
-    with pytest.raises(PlatformRequestFailed), PlatformApi(server.root, NoCredentials()) as api:
+    with pytest.raises(PlatformRequestFailed) as caught, PlatformApi(server.root, NoCredentials()) as api:
         read_startup_log(
             api,
             CHUTE,
             StartupLog(instance_id="i1", started_at=None, ephemeral_key=""),
             build_account(),
         )
+    assert "lists the logs anew" in str(caught.value.next_step)
