@@ -42,8 +42,8 @@ def set_up_key(kind: KeyKind, *, is_confirmed: bool, is_linked: bool = False) ->
     """Create a key of ``kind`` for the existing account, in the file that --call and --forward read.
 
     A sufficient key is kept. Any other is replaced, after a question unless ``is_confirmed``. Return False for a no.
-    Raises ConfigurationError for a key in ``CHUTES_API_KEY``, which a file cannot replace. If the account ``is_linked`` by that
-    key just now, it is not meant for calls: the key in the file is set up, with a warning to unset the variable.
+    Raises ConfigurationError for a key in ``CHUTES_API_KEY``, which a file cannot replace. ``is_linked``: the account was linked
+    by that key just now. Then the key in the file is set up, with a warning to unset the variable.
     """
     account, path = read_account(), get_key_path()
     key, source = read_api_key(), get_key_source()
