@@ -13,6 +13,7 @@ from chutes_wrappers.cli.commands.warmup import warm_up
 from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 from chutes_wrappers.host.account.api_key import require_api_key
 from chutes_wrappers.host.calling.call_failures import build_call_error
 from chutes_wrappers.host.calling.sending import build_upload, send_call
@@ -107,9 +108,10 @@ def _send(address: ChuteAddress, call: PublicCall, name: str, timeout_s: float) 
     """Send one call, and return its response, or why it failed. Errors name the chute ``name``."""
     query = f"?{urlencode(call.query)}" if call.query else ""
     target = Target(method=call.method, path=f"{call.path}{query}")
-    started_at = time.monotonic()
+    started_at, limit_s = time.monotonic(), max(timeout_s, API_CALL_LIMIT_S)
     try:
-        with send_call(address, target, build_upload(call.fields), timeout_s=timeout_s) as response:
+        sending = send_call(address, target, build_upload(call.fields), timeout_s=timeout_s, limit_s=limit_s)
+        with sending as response:
             body = response.read()
     except WrapperError as error:
         nothing = HttpResponse(status=0, seconds=time.monotonic() - started_at)

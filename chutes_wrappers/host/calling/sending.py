@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
 from chutes_wrappers.host.http_sessions import HostSession
 from chutes_wrappers.host.platform_api import error_responses
 from chutes_wrappers.host.platform_api.api_client import PlatformUnreachable
+from chutes_wrappers.host.platform_api.http_adapters import DeadlineAdapter
 
 _CONNECT_TIMEOUT_S = 30.0
 _PIECE_BYTES = 64 * 1024
@@ -84,15 +86,22 @@ def build_upload(body: Mapping[str, Any] | None) -> Upload:
 
 @contextlib.contextmanager
 def send_call(
-    address: ChuteAddress, target: Target, upload: Upload, *, timeout_s: float, is_traced: bool = False
+    address: ChuteAddress,
+    target: Target,
+    upload: Upload,
+    *,
+    timeout_s: float,
+    limit_s: float | None = None,
+    is_traced: bool = False,
 ) -> Iterator[CallResponse]:
     """Send one call, with the body ``upload`` if its method has one, and yield its response. Redirects are not followed.
 
-    ``is_traced`` requests events about the call. ``timeout_s`` limits each wait for data. Raises PlatformUnreachable when the
+    ``is_traced`` requests events about the call. ``timeout_s`` limits each wait for data, ``limit_s`` the whole call. Raises PlatformUnreachable when the
     chute's host cannot be reached, times out, or closes the connection early; also while ``pieces`` is read.
     """
     started_at = time.monotonic()
-    with HostSession() as session:
+    adapter = DeadlineAdapter()
+    with HostSession(adapter) as session, _limit_call(limit_s, adapter.end):
         try:
             response = session.request(
                 target.method,
@@ -112,6 +121,37 @@ def send_call(
                 started_at=started_at,
                 pieces=_read_pieces(response, address, target, timeout_s),
             )
+
+
+@contextlib.contextmanager
+def _limit_call(seconds: float | None, end: Callable[[], None]) -> Iterator[None]:
+    """Call ``end`` in another thread if the block takes longer; it then fails with PlatformUnreachable."""
+    if seconds is None:
+        yield
+        return
+    is_late = threading.Event()
+
+    def end_late() -> None:
+        is_late.set()
+        end()
+
+    timer = threading.Timer(seconds, end_late)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except PlatformUnreachable as error:
+        if is_late.is_set():
+            error.what = _format_limit(seconds)
+        raise
+    finally:
+        timer.cancel()
+    if is_late.is_set():  # a body without a length looks complete when it is cut off
+        raise PlatformUnreachable(_format_limit(seconds), next_step="check --status and --logs")
+
+
+def _format_limit(seconds: float) -> str:
+    return f"the call did not end within {seconds:g} s"
 
 
 def _build_headers(address: ChuteAddress, method: str, *, is_traced: bool) -> dict[str, str]:

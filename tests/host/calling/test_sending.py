@@ -15,6 +15,7 @@ from chutes_wrappers.host.calling.sending import CallResponse, build_upload, sen
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
 from chutes_wrappers.host.platform_api.api_client import PlatformUnreachable
+from tests.host.platform_api.test_whole_responses import serve_drips
 from tests.scenario import find_free_port
 from tests.upstreams.raw import serve_full_backlog, serve_raw, serve_reply
 
@@ -147,3 +148,15 @@ def test_a_response_without_an_end_is_not_read_into_memory(monkeypatch: pytest.M
     for pieces in (3, None):
         with pytest.raises(WrapperError, match="the response is larger than 2 MiB"):
             respond(pieces).read()
+
+
+@pytest.mark.parametrize("head", ["", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_a_call_whose_data_never_ends_is_ended(head: str) -> None:
+    with serve_drips(head.encode(), b"HTTP/1.1 100 Continue\r\n\r\n" if not head else b"x") as url:
+        address = ChuteAddress(url=url, key=KEY)
+        target = Target(method="POST", path="/x")
+        with (
+            pytest.raises(PlatformUnreachable, match=r"did not end within 0.3 s"),
+            send_call(address, target, build_upload(None), timeout_s=60, limit_s=0.3) as response,
+        ):
+            response.read()
