@@ -99,7 +99,7 @@ def _check_ended(api: PlatformApi, chute: ChuteInfo, changed: ChangedChute, inst
 
 
 def _report(changed: ChangedChute, is_shown: bool, is_disabled: bool, *, as_json: bool) -> None:
-    chute, state = changed.chute, "disabled" if is_disabled else "enabled"
+    chute = changed.chute
     if as_json:
         instances = [instance.instance_id for instance in chute.instances]
         payload = {"chute_id": chute.chute_id, "name": chute.name, _FIELD: is_disabled if is_shown else None}
@@ -107,15 +107,15 @@ def _report(changed: ChangedChute, is_shown: bool, is_disabled: bool, *, as_json
     if changed.lost is not None:
         output.warning(f"the platform's response was lost, but its record shows the change: {changed.lost.what}")
     if not is_shown:
-        raise _make_unknown_error(chute.name, state, is_disabled=is_disabled)
+        raise _make_unknown_error(chute.name, is_disabled=is_disabled)
     if is_disabled:
         output.success(f"{chute.name} is disabled: {NAMES.deploy} --enable {shlex.quote(chute.name)} opens it again")
     else:
         output.success(f"{chute.name} is enabled: a call or --warmup {chute.name} starts an instance")
 
 
-def _make_unknown_error(name: str, state: str, *, is_disabled: bool) -> WrapperError:
-    name = shlex.quote(name)
+def _make_unknown_error(name: str, *, is_disabled: bool) -> WrapperError:
+    name, state = shlex.quote(name), "disabled" if is_disabled else "enabled"
     deletion = f"watch it with --status {name}; {NAMES.deploy} --delete {name} ends the bill for certain"
     return WrapperError(
         f"whether {name} is {state} is unknown: the platform accepted the change, but its record does not show it",

@@ -53,8 +53,8 @@ class StartLog:
     def follow(self, chute: ChuteInfo) -> None:
         """Print the new lines of the instances of ``chute``, the present state of the chute: of twenty at a time at most."""
         for instance in chute.instances:
-            running = sum(reader.is_running for reader in self._readers.values())
-            if self._is_shown and running < _MAX_READERS and instance.instance_id not in self._readers:
+            running_count = sum(reader.is_running for reader in self._readers.values())
+            if self._is_shown and running_count < _MAX_READERS and instance.instance_id not in self._readers:
                 self._readers[instance.instance_id] = _Reader(instance.instance_id)
         self._print_new_lines()
 

@@ -158,8 +158,8 @@ def find_refused_reply(error: WrapperError) -> Reply | None:
     if not isinstance(error, PlatformRequestFailed):
         return None
     detail = (error.evidence or "").lower()
-    may_be_token = error.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED) and "token" in detail
-    if error.status == HTTPStatus.FORBIDDEN or may_be_token:
+    is_about_token = error.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED) and "token" in detail
+    if error.status == HTTPStatus.FORBIDDEN or is_about_token:
         return "token"
     if error.status == HTTPStatus.PAYMENT_REQUIRED:
         return "hotkey"

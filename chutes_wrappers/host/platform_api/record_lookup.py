@@ -21,7 +21,7 @@ from chutes_wrappers.host.platform_api.error_responses import is_unknown_account
 from chutes_wrappers.host.platform_api.ownership import Kind, add_owner, build_foreign_error, format_owner, read_owner
 
 _PATH_ID = re.compile(r"[A-Za-z0-9_-]+")
-_MEMORY_S = 60
+_LIST_CACHE_S = 60
 _PAGE_SIZES = range(51, 101)
 
 
@@ -125,8 +125,8 @@ def list_records(
 
 
 def choose_page_size() -> int:
-    """Return the page size of now: for 1.2 s, and then not again within the 60 s that an API of 2025 remembers a list."""
-    return _PAGE_SIZES[int(time.time() * len(_PAGE_SIZES) / _MEMORY_S) % len(_PAGE_SIZES)]
+    """Return a page size that changes every 1.2 s, and repeats after the 60 s that an API of 2025 caches a list."""
+    return _PAGE_SIZES[int(time.time() * len(_PAGE_SIZES) / _LIST_CACHE_S) % len(_PAGE_SIZES)]
 
 
 def _add_cords(item: dict[str, Any], references: object) -> dict[str, Any]:

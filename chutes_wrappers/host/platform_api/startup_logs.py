@@ -67,7 +67,7 @@ def read_startup_log(api: PlatformApi, chute: ChuteInfo, log: StartupLog, accoun
         response = api.get(f"{path}/chunks", what, purpose="chutes")
     except PlatformRequestFailed as error:
         if error.status == _NOT_FOUND:
-            error.next_step = "run the command again, which lists the logs anew: the platform keeps one for 4 hours"
+            error.next_step = "run the command again, which lists the logs again: the platform keeps one for 4 hours"
         raise
     chunks = response.get("chunks")
     if not isinstance(chunks, list):
