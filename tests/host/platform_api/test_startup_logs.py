@@ -135,4 +135,4 @@ def test_a_log_that_is_gone_meanwhile_is_an_error(server: ScriptedServer) -> Non
             StartupLog(instance_id="i1", started_at=None, ephemeral_key=""),
             build_account(),
         )
-    assert "lists the logs anew" in str(caught.value.next_step)
+    assert "lists the logs again" in str(caught.value.next_step)
