@@ -28,7 +28,9 @@ def test_the_workflow_gets_no_more_than_it_needs() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
     for step in JOB["steps"]:
         if "uses" in step:
-            assert re.fullmatch(r"[a-z]+/[a-z-]+@[0-9a-f]{40}", step["uses"]), "pin the action's commit"
+            assert re.fullmatch(r"actions/[a-z-]+@(v\d+|[0-9a-f]{40})", step["uses"]), (
+                "only GitHub's own, by version or commit"
+            )
         else:
             assert "${{" not in step["run"], "a value reaches a script as a variable only"
     assert "secrets." not in json.dumps(JOB["env"])
