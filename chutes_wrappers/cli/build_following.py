@@ -83,7 +83,7 @@ def _refresh(api: PlatformApi, uploaded: ImageInfo, tolerance: OutageTolerance, 
 
 
 def report_failed_build(api: PlatformApi, image: ImageInfo) -> None:
-    """Print the end of the log of a build that failed while nobody followed it."""
+    """Print the end of the log of a build that failed while no command followed it."""
     tail = deque[str](maxlen=_TAIL_LINES)
     with output.Progress(f"Reading the log of the failed build of {image.reference}") as progress:
         _print_log(BuildLog(api, image), progress, tail, has_ended=True)
@@ -94,7 +94,7 @@ def report_failed_build(api: PlatformApi, image: ImageInfo) -> None:
 def _print_log(log: BuildLog, progress: output.Progress, tail: deque[str], *, has_ended: bool) -> bool:
     """Print the new lines of ``log``, and append them to ``tail``. Return False if it could not be read to its end.
 
-    That fails no build: its status tells how it went.
+    A log that cannot be read does not fail the build: the image's status decides.
     """
     try:
         for line in log.iter_new_lines(has_ended=has_ended):

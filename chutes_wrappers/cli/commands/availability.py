@@ -62,7 +62,7 @@ def enable_chute(name: str, *, as_json: bool) -> int:
 
 
 def _check_shown(changed: ChangedChute, value: bool, instead: str) -> bool:
-    """Return whether the API shows ``value``; False when it does not tell. Raises WrapperError when it shows the opposite."""
+    """Return whether the API shows ``value``; False when it does not show the field. Raises WrapperError when it shows the opposite."""
     state = changed.find_state(_FIELD, value)
     if state == "set":
         return True

@@ -39,7 +39,7 @@ from chutes_wrappers.host.staging import Stage, create_stage
 def build_remotely(module: str, options: UploadOptions) -> int:
     """Upload the image of ``module``, or follow its running build; return 0 once the API reports that it is built.
 
-    A build of the same content whose end no command reported is a success too: it ended while nobody watched.
+    A build of the same content that ended while no command followed it is a success too.
     """
     facts = module_preparation.read_facts(module)
     manifest = sdk_upload.require_manifest(facts)

@@ -101,7 +101,7 @@ def _parse_login(url: str, fingerprint: str, account: Mapping[str, Any]) -> Webs
 
 
 def give_hotkey(login: WebsiteLogin, hotkey: Hotkey) -> dict[str, Any]:
-    """Give the account ``hotkey``, unless it has it already, and return what the platform says about it, signed by the hotkey.
+    """Give the account ``hotkey`` unless it has it already, and return the account, requested with the hotkey's signature.
 
     After a lost response the platform is asked whether the account has the hotkey. Raises PlatformRequestFailed of status 409 for
     the hotkey of another account, and WrapperError for other failures.

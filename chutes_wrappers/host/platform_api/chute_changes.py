@@ -79,7 +79,7 @@ def _send(api: PlatformApi, chute: ChuteInfo, body: Mapping[str, Any], what: str
 
 
 def _collect_fields(response: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the API shows of a chute; the record wins over the response to the change.
+    """Return what the API shows of a chute; the record overrides the response to the change.
 
     An API may name a logo only by the path of its file.
     """
