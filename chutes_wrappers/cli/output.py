@@ -232,7 +232,7 @@ def run(action: Callable[[], int | None], *, debug: bool = False, invocation: In
         error(failure)
         return failure.exit_code
     except (KeyboardInterrupt, click.Abort):  # the latter at a question
-        report("interrupted; everything that was started is stopped")
+        report("interrupted; everything that was started on this machine is stopped")
         return INTERRUPTED
     except Exception as failure:
         if debug:

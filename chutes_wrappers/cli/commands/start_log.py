@@ -29,6 +29,7 @@ class StartLog:
     """Prints the lines of each instance of ``chute`` that starts. A context manager; its end prints what has still arrived.
 
     When the platform refuses the logs, it warns once, and prints nothing from then on. Without ``is_shown`` it does nothing.
+    ``has_lines`` is whether it has printed a line.
     """
 
     def __init__(self, chute: ChuteInfo, *, is_shown: bool, as_json: bool) -> None:
@@ -37,6 +38,7 @@ class StartLog:
         self._is_shown = is_shown
         self._readers: dict[str, _Reader] = {}
         self._shown_id = ""
+        self.has_lines = False
 
     def __enter__(self) -> StartLog:
         return self
@@ -69,6 +71,7 @@ class StartLog:
                 output.report_next_step(reader.problem.next_step or "wait for the instance without its log")
 
     def _print(self, line: str, instance_id: str) -> None:
+        self.has_lines = True
         if self._as_json:
             output.print_result(json.dumps({"instance_id": instance_id, "log": line}))
             return

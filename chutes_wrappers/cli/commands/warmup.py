@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -12,10 +13,11 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands.start_log import StartLog
 from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
-from chutes_wrappers.host.platform_api.lookup import get_chute, refresh_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import ChuteName, get_chute, refresh_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute
 from chutes_wrappers.host.platform_api.record_lookup import build_path
 
@@ -38,13 +40,17 @@ def warm_up(
         chute = get_chute(api, chute_name, output.report)
         if not waits:
             _request_instance(api, chute)
-            return _report_status(chute, "asked", as_json=as_json)
+            return _report_request(chute, chute_name, as_json=as_json)
         log = StartLog(chute, is_shown=follows and _can_read_logs(api, chute), as_json=as_json)
-        chute = _wait_until_hot(api, chute, max(0.0, end_at - time.monotonic()), log)
+        try:
+            chute = _wait_until_hot(api, chute, max(0.0, end_at - time.monotonic()), log)
+        except KeyboardInterrupt:
+            _warn_of_start(chute, is_own=chute.owner == api.username)
+            raise
         if keep_s:
             output.success(f"{chute.name} is hot")
             chute = _keep_hot(api, chute, keep_s, timeout_s, log)
-    return _report_status(chute, "hot", as_json=as_json)
+    return _report_hot(chute, as_json=as_json)
 
 
 def _can_read_logs(api: PlatformApi, chute: ChuteInfo) -> bool:
@@ -54,16 +60,33 @@ def _can_read_logs(api: PlatformApi, chute: ChuteInfo) -> bool:
     return False
 
 
-def _report_status(chute: ChuteInfo, status: str, *, as_json: bool) -> int:
-    active = [instance.instance_id for instance in chute.instances if instance.is_active]
+def _warn_of_start(chute: ChuteInfo, *, is_own: bool) -> None:
+    end = f"; {NAMES.deploy} --disable {shlex.quote(chute.name)} ends it" if is_own else ""
+    output.warning(f"the platform may go on with the start of an instance of {chute.name}{end}")
+
+
+def _report_request(chute: ChuteInfo, name: ChuteName, *, as_json: bool) -> int:
     if as_json:
-        output.print_json({"chute_id": chute.chute_id, "status": status, "instances": active})
-    if status == "asked":
-        output.success(f"Requested an instance of {chute.name}. Follow it with --status {chute.name} --watch")
-    else:
-        count = f": {len(active)} active instance{'s' if len(active) != 1 else ''}" if active else ""
-        output.success(f"{chute.name} is hot{count}")
+        _print_json(chute, "asked")
+    output.success(f"Requested an instance of {chute.name}. Follow it with --status {name} --watch")
     return 0
+
+
+def _report_hot(chute: ChuteInfo, *, as_json: bool) -> int:
+    if as_json:
+        _print_json(chute, "hot")
+    active = _list_active_ids(chute)
+    count = f": {len(active)} active instance{'s' if len(active) != 1 else ''}" if active else ""
+    output.success(f"{chute.name} is hot{count}")
+    return 0
+
+
+def _print_json(chute: ChuteInfo, status: str) -> None:
+    output.print_json({"chute_id": chute.chute_id, "status": status, "instances": _list_active_ids(chute)})
+
+
+def _list_active_ids(chute: ChuteInfo) -> list[str]:
+    return [instance.instance_id for instance in chute.instances if instance.is_active]
 
 
 def _request_instance(api: PlatformApi, chute: ChuteInfo) -> ChuteInfo:
@@ -111,7 +134,7 @@ def _wait_until_hot(api: PlatformApi, chute: ChuteInfo, timeout_s: float, log: S
                 break
             progress.add_line(_format_instances(chute))
             if (reason := _find_start_failure(chute, known_ids, requested_at)) is not None:
-                raise _make_ended_error(chute, reason)
+                raise _make_ended_error(chute, reason.partition("\n")[0] if log.has_lines else reason)
             if time.monotonic() > deadline:
                 raise _make_late_error(chute, timeout_s, tolerance.outage_s)
             time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))

@@ -159,7 +159,9 @@ def parse_instance(record: Mapping[str, Any]) -> InstanceInfo:
 
 
 def _clean_lines(value: Any) -> str:
-    return "\n".join(map(clean_text, str(value or "").splitlines()))
+    """Return lines that can be shown, with their indentation."""
+    lines = str(value or "").splitlines()
+    return "\n".join(" " * (len(line) - len(line.lstrip(" "))) + clean_text(line) for line in lines)
 
 
 def parse_account(record: Mapping[str, Any], publish_bit: int, publish_permission: str) -> AccountInfo:

@@ -172,7 +172,8 @@ def raise_not_found(api: PlatformApi, kind: Kind, name: str, next_step: str) -> 
                 status=HTTPStatus.NOT_FOUND,
                 where="the platform",
                 evidence=f"its id: {clean_text(record.get(kind.id_field))}",
-                next_step=f"use {f'{full_name} or ' if owner else ''}the id if you trust its owner with what you send",
+                next_step=f"to read or call it, use {f'{full_name} or ' if owner else ''}the id if you trust its owner with what you "
+                "send. Only its owner may change it",
             )
         names.append(full_name)
     matches = _find_similar(name, names, api.username)

@@ -200,6 +200,23 @@ def test_an_instance_that_ends_before_it_is_active_has_a_startup_log(script: Scr
     assert "--logs case --startup" in (caught.value.next_step or "")
 
 
+def test_an_interrupted_wait_says_that_the_platform_goes_on(
+    script: Script, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class InterruptedPauses(LongPauses):
+        def sleep(self, seconds: float) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(warmup, "time", InterruptedPauses())
+    script.server.script[WARMUP] = json_reply(QUICK)
+    script.states = [[STARTING]]
+    with pytest.raises(KeyboardInterrupt):
+        warm_up()
+    assert (
+        "may go on with the start of an instance of case; ./deploy.sh --disable case ends it" in capsys.readouterr().err
+    )
+
+
 def test_a_late_instance_is_named_with_its_state(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "time", LongPauses())
     script.server.script[WARMUP] = json_reply(QUICK)

@@ -171,6 +171,7 @@ def test_a_shared_chute_of_the_name_is_reported_with_the_name_that_means_it() ->
     with pytest.raises(WrapperError, match="the chute 'case' is stranger's, not tester's") as caught:
         get(fake, "case")
     assert "stranger/case" in str(caught.value)
+    assert "Only its owner may change it" in str(caught.value)
     with pytest.raises(WrapperError, match="the chute 'case' is an unknown user's") as caught:
         get(FakeApi({}, [make_record(OTHER_ID, owner=None)]), "case")
     assert "use the id if you trust its owner" in str(caught.value)

@@ -73,9 +73,9 @@ def test_an_instance_is_active_by_its_state_or_by_the_platforms_own_flag() -> No
 
 def test_the_reason_of_an_end_keeps_its_lines_without_control_characters() -> None:
     instance = parse_instance(
-        {"instance_id": "1", "ended_because": "it did not start:\texit code 1\nfirst\x1b[1m\r\nlast\n"}
+        {"instance_id": "1", "ended_because": "it did not start:\texit code 1\nfirst\x1b[1m\r\n  last\n"}
     )
-    assert instance.ended_because == "it did not start: exit code 1\nfirst [1m\nlast"
+    assert instance.ended_because == "it did not start: exit code 1\nfirst [1m\n  last"
     assert parse_instance({"instance_id": "1", "ended_because": None}).ended_because == ""
 
 
