@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from chutes_wrappers.core.errors import WrapperError
+
+_MAX_SMALL_BYTES = 1024**2
 
 
 def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
@@ -25,6 +28,19 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise ValueError(f"it is larger than {max_bytes // 1024**2} MiB")
     return content
+
+
+def read_small_file(path: Path) -> bytes:
+    """Return the content of a file of settings. Raises OSError, also for another kind of file or more than 1 MiB.
+
+    ``/dev/null`` is an empty file: some users set it to have no settings.
+    """
+    if path == Path(os.devnull):
+        return b""
+    try:
+        return read_regular_file(path, max_bytes=_MAX_SMALL_BYTES)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, str(error), str(path)) from None
 
 
 @contextlib.contextmanager

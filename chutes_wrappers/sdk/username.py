@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
 from pathlib import Path
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.files import read_small_file
 from chutes_wrappers.core.program import NAMES
 
 
@@ -26,7 +28,8 @@ def chutes_username() -> str:
     path = get_config_path()
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read(path, encoding="utf-8")
+        with contextlib.suppress(OSError):  # the same as without a file
+            parser.read_string(read_small_file(path).decode("utf-8"))
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(
             "the Chutes configuration cannot be read", where=str(path), evidence=type(error).__name__

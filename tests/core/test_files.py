@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.files import open_atomically, read_regular_file, write_atomically
+from chutes_wrappers.core.files import open_atomically, read_regular_file, read_small_file, write_atomically
 
 
 @pytest.fixture
@@ -32,6 +32,19 @@ def test_what_is_not_a_regular_file_of_limited_size_is_not_read(tmp_path: Path) 
     for path in (pipe, device, tmp_path):
         with pytest.raises(ValueError, match="it is not a regular file"):
             read_regular_file(path, max_bytes=1024**2)
+
+
+def test_every_failure_to_read_settings_is_an_os_error(tmp_path: Path) -> None:
+    file, pipe = tmp_path / "file", tmp_path / "pipe"
+    file.write_bytes(b"x" * 1024**2)
+    os.mkfifo(pipe)
+    assert read_small_file(file) == b"x" * 1024**2
+    assert read_small_file(Path("/dev/null")) == b""
+    with file.open("ab") as opened:
+        opened.truncate(2**40)
+    for path in (file, pipe, Path("/dev/zero"), tmp_path, tmp_path / "missing"):
+        with pytest.raises(OSError, match=r"."):
+            read_small_file(path)
 
 
 def test_the_old_file_is_unchanged_until_the_new_one_is_complete(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.files import read_small_file
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.setup_secrets import TOKEN_VARIABLE
@@ -283,7 +284,7 @@ def _write_config(content: str) -> tuple[str, Path | None]:
 
 def _has_content(path: Path, content: str) -> bool:
     try:
-        return path.read_bytes() == content.encode()
+        return read_small_file(path) == content.encode()
     except OSError:
         return False
 

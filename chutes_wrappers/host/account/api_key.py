@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.files import read_small_file
 from chutes_wrappers.core.program import NAMES
 
 KEY_VARIABLE = "CHUTES_API_KEY"
@@ -39,12 +40,15 @@ def read_api_key() -> str | None:
 def read_stored_key() -> str | None:
     """Return the API key in ``~/.chutes/api_key``; None without one. Raises ConfigurationError as ``read_api_key`` does."""
     try:
-        key = get_key_path().read_text(encoding="utf-8").strip()
+        key = read_small_file(get_key_path()).decode("utf-8").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            "the API key cannot be read", where=str(get_key_path()), evidence=str(error)
+            "the API key cannot be read",
+            where=str(get_key_path()),
+            evidence=str(error),
+            next_step=f"correct or delete the file, or set {KEY_VARIABLE}",
         ) from error
     return check_key(key, where=str(get_key_path())) if key else None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.files import write_atomically
+from chutes_wrappers.core.files import read_small_file, write_atomically
 
 _OWNER_ONLY = 0o600
 
@@ -54,7 +54,7 @@ def check_writable(*paths: Path, next_step: str = _OTHER_FILE_STEP) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if path.exists():
-                path.read_bytes()  # for the backup
+                read_small_file(path)  # for the backup
         except OSError as error:
             raise _make_error(path, error.strerror or type(error).__name__, next_step) from error
         if not os.access(path.parent, os.W_OK):
@@ -74,7 +74,7 @@ def write_with_backup(path: Path, content: str) -> Path | None:
         number = next(each for each in range(1, 10_000) if not os.path.lexists(_build_backup_path(path, each)))
         backup = _build_backup_path(path, number)
         with os.fdopen(os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
-            file.write(path.read_bytes())
+            file.write(read_small_file(path))
     write_atomically(path, content, mode=_OWNER_ONLY)
     return backup
 

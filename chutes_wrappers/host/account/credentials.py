@@ -13,6 +13,7 @@ from typing import Protocol
 from loguru import logger
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.files import read_small_file
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path
 from chutes_wrappers.host.account.keypairs import is_seed, keypair_from_seed
@@ -153,7 +154,7 @@ class SeedCredentials:
 def has_account() -> bool:
     """Return whether the SDK's configuration file has an account, valid or not."""
     try:
-        text = get_config_path().read_text(encoding="utf-8")
+        text = read_small_file(get_config_path()).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, UnicodeDecodeError):
@@ -168,7 +169,7 @@ def read_account() -> AccountCredentials:
     """
     path = get_config_path()
     try:
-        return parse_account(path.read_text(encoding="utf-8"), path)
+        return parse_account(read_small_file(path).decode("utf-8"), path)
     except FileNotFoundError:
         raise ConfigurationError("no Chutes account is set up", where=str(path), next_step=_REGISTER_STEP) from None
     except (OSError, UnicodeDecodeError) as error:

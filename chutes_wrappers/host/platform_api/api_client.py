@@ -20,6 +20,7 @@ import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.files import read_small_file
 from chutes_wrappers.core.platform_rules import SLUG
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.credentials import Credentials, KeyCredentials, has_account, read_account
@@ -393,10 +394,11 @@ def resolve_api_url(config_text: str | None = None) -> str:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         if config_text is None:
-            parser.read(get_config_path(), encoding="utf-8")
+            with contextlib.suppress(OSError):  # without a readable file, as the SDK
+                parser.read_string(read_small_file(get_config_path()).decode("utf-8"))
         else:
             parser.read_string(config_text)
-    except (OSError, configparser.Error, UnicodeDecodeError) as error:
+    except (configparser.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(
             "the Chutes configuration cannot be read",
             where=str(get_config_path()),
