@@ -62,7 +62,7 @@ def describe_needs(url: str) -> list[str]:
         return [
             deposit,
             f"a registration token from {TOKEN_PAGE}, which is valid for {minutes} minutes: get it last",
-            f"at most {limit} registrations a day from your address",
+            f"fewer than {limit} registrations from your address today",
         ]
     return [
         f"the registration token of this API, in {TOKEN_VARIABLE}; that of an emulator is in the file of its --config",
