@@ -62,7 +62,7 @@ def describe_needs(url: str) -> list[str]:
         return [
             deposit,
             f"a registration token from {TOKEN_PAGE}, which is valid for {minutes} minutes: get it last",
-            f"fewer than {limit} registrations from your address today",
+            f"at most {limit} registrations a day from your address, with this one",
         ]
     return [
         f"the registration token of this API, in {TOKEN_VARIABLE}; that of an emulator is in the file of its --config",
