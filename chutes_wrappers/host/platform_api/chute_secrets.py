@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import time
@@ -120,8 +121,27 @@ def build_replacement_step(secret_id: str) -> str:
 
 
 def _list_forms(value: str) -> list[str]:
-    """Return the forms in which a message may contain a value, the longest first: as it is, in one line, in JSON, its lines."""
-    lines = [line.strip() for line in value.splitlines()]
-    forms = {value, clean_text(value), *(line for line in lines if len(line) >= _MIN_MASKED_LINE)}
+    """Return the forms in which a message may contain a value, the longest first: as it is, in one line, in JSON, its parts.
+
+    Its parts are its lines, and the texts in a value that is JSON, such as a key of a service: messages are unpacked.
+    """
+    texts = [value, *_list_json_texts(value)]
+    parts = [line.strip() for text in texts for line in (text, *text.splitlines())]
+    forms = {value, clean_text(value), *(part for part in parts if len(part) >= _MIN_MASKED_LINE)}
     escaped = {json.dumps(form, ensure_ascii=is_ascii)[1:-1] for form in forms for is_ascii in (True, False)}
-    return sorted(filter(None, forms | escaped), key=len, reverse=True)
+    quoted = {repr(form)[1:-1] for form in forms}
+    return sorted(filter(None, forms | escaped | quoted), key=len, reverse=True)
+
+
+def _list_json_texts(value: str) -> list[str]:
+    """Return the texts in a value that is JSON, without its names; empty for any other."""
+    texts: list[str] = []
+    with contextlib.suppress(ValueError, RecursionError):
+        waiting = [json.loads(value)]
+        while waiting:
+            each = waiting.pop()
+            if isinstance(each, dict | list):
+                waiting += each.values() if isinstance(each, dict) else each
+            elif isinstance(each, str):
+                texts.append(each)
+    return texts

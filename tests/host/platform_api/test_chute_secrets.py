@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -125,6 +125,17 @@ def test_no_error_has_a_part_of_the_value(server: Server, api: PlatformApi, stat
         store_secret(api, SLOT, VALUE)
     for part in ("first", "of it", "second", "of ü"):
         assert part not in str(caught.value), part
+
+
+@pytest.mark.parametrize("form", [str, json.dumps, repr, lambda value: json.dumps(json.dumps(value))])
+def test_no_error_has_a_text_in_a_value_that_is_json(
+    server: Server, api: PlatformApi, form: Callable[[str], str]
+) -> None:
+    value = json.dumps({"type": "key", "private": ['canary-1\ncanary "2"', {"x": "canary-3"}]}, indent=1)
+    server.status, server.body = 422, json.dumps({"detail": {"input": form(value), "body": value}})
+    with pytest.raises(WrapperError) as caught:
+        store_secret(api, SLOT, value)
+    assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
