@@ -6,7 +6,7 @@ import shlex
 import time
 
 from chutes_wrappers.cli import output, prompts
-from chutes_wrappers.cli.commands.status import print_instances
+from chutes_wrappers.cli.commands.status import print_running_instances
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.platform_api import api_client
@@ -34,7 +34,7 @@ def disable_chute(name: str, *, yes: bool, as_json: bool) -> int:
         if chute.public:
             output.warning(f"{chute.name} is public: the platform ends only the instances of private chutes")
         if not as_json:
-            print_instances(chute)
+            print_running_instances(chute)
         if not yes:
             prompts.require_confirmation(
                 f"Disable {chute.name}?",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from chutes_wrappers.cli import output, prompts
-from chutes_wrappers.cli.commands.status import print_instances
+from chutes_wrappers.cli.commands.status import print_running_instances
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
@@ -25,9 +25,10 @@ def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
         chute = get_own_chute(api, chute_name)
-        output.report(f"This deletes the chute {chute.name}, version {chute.version[:8]}, with its instances:")
+        instances = " with its running instances" if chute.instances else ""
+        output.report(f"This deletes the chute {chute.name}, version {chute.version[:8]}{instances}")
         if not as_json:
-            print_instances(chute)
+            print_running_instances(chute)
         _confirm(chute.name, chute_name.text, "chute", yes=yes)
         with output.show_status(f"Deleting the chute {chute.name}"):
             delete_object(api, CHUTE, chute.chute_id, chute.name)

@@ -75,6 +75,12 @@ def print_instances(chute: ChuteInfo) -> None:
         output.print_table(*build_instance_table(chute))
 
 
+def print_running_instances(chute: ChuteInfo) -> None:
+    """Print the instances that end with a chute."""
+    if chute.instances:
+        output.print_table(_INSTANCE_COLUMNS, [_build_row(instance) for instance in chute.instances])
+
+
 def build_instance_table(chute: ChuteInfo) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return the columns, and a row for each of a chute's instances, ended ones last.
 
@@ -85,5 +91,11 @@ def build_instance_table(chute: ChuteInfo) -> tuple[Sequence[str], Sequence[Sequ
 
 def _build_row(instance: InstanceInfo) -> tuple[str, ...]:
     failures = "" if instance.failures is None else str(instance.failures)
-    reason = instance.ended_because.partition("\n")[0] or instance.last_failure
+    reason = _shorten_reason(instance.ended_because) or instance.last_failure
     return (instance.instance_id[:8], instance.describe_state(), format_age(instance.since), failures, reason)
+
+
+def _shorten_reason(reason: str) -> str:
+    """Return the first line of a reason, with the last line of the log below it, which names the error."""
+    first, *log = [line for line in reason.splitlines() if line and not line.startswith("Next: ")] or [""]
+    return f"{first}: {log[-1]}" if log else first
