@@ -196,7 +196,11 @@ def _confirm_replacement(slot: SecretSlot, secret_id: str, *, yes: bool) -> None
 
 def _replace(api: PlatformApi, slot: SecretSlot, secret_id: str, value: str) -> str:
     """Delete the stored secret and store ``value``: the platform has no change of a secret. Return the new one's id."""
-    remove_secret(api, slot, secret_id)
+    try:
+        remove_secret(api, slot, secret_id)
+    except KeyboardInterrupt:
+        output.warning(f"the old value of {slot} may have been deleted: run the command again")
+        raise
     loss = f"The old value of {slot} was deleted before: instances that start now may lack it"
     try:
         return store_secret(api, slot, value)

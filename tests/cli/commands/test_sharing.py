@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
+from chutes_wrappers.cli.commands import sharing
 from chutes_wrappers.cli.commands.sharing import check_recipient, check_secret_name, find_other_recipient, report_share
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.overruled_rules import VARIABLE
+from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.chute_secrets import SecretSlot
 
 USER_ID = "11111111-2222-4333-8444-555555555555"
 
@@ -74,3 +79,22 @@ def test_a_secret_that_may_be_an_exception_is_a_warning(
 ) -> None:
     check_secret_name(key)
     assert (f"the platform may refuse the secret {key}" in capsys.readouterr().err) is warns
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "text"), [("remove_secret", "may have been deleted"), ("store_secret", "was deleted before")]
+)
+def test_an_interrupted_replacement_says_what_became_of_the_old_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], interrupted: str, text: str
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    slot = SecretSlot(chute_id="1a42e2ae-9de2-5146-9a55-9d0a0dd82028", name="one", key="TOK")
+    monkeypatch.setattr(sharing, "remove_secret", lambda *arguments: None)
+    monkeypatch.setattr(sharing, interrupted, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        sharing._replace(cast(PlatformApi, None), slot, "s-1", "canary")
+    shown = capsys.readouterr().err
+    assert text in shown
+    assert "canary" not in shown
