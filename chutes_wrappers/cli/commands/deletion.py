@@ -25,7 +25,7 @@ def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
         chute = get_own_chute(api, chute_name)
-        instances = " with its running instances" if chute.instances else ""
+        instances = ", with its running instances" if chute.instances else ""
         output.report(f"This deletes the chute {chute.name}, version {chute.version[:8]}{instances}")
         if not as_json:
             print_running_instances(chute)
