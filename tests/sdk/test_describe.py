@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -54,8 +55,10 @@ def test_a_plain_image_does_not_hold_it() -> None:
     image = Image(username="tester", name="case", tag="v1").from_base("vendor/tools:1").with_env("A", "b c")
     image.run_command("pip install tools")
     assert describe_image(image) == {
+        "username": "tester",
         "name": "case",
         "tag": "v1",
+        "dockerfile": hashlib.sha256(str(image).encode()).hexdigest(),
         "holds_toolkit": False,
         "env": ["A"],
         "bases": ["vendor/tools:1"],
@@ -70,6 +73,7 @@ def test_an_image_that_the_module_adds_it_to_holds_it(source: str) -> None:
 
 def test_it_is_unknown_whether_an_image_reference_holds_the_toolkit() -> None:
     assert describe_image("tester/case:v1") == {
+        "username": None,
         "name": "tester/case:v1",
         "tag": "",
         "holds_toolkit": None,
