@@ -108,8 +108,12 @@ def deploy_stage(
 def _send_stage(stage: Stage, facts: ModuleFacts, name: str, arguments: Sequence[str], options: UploadOptions) -> str:
     """Run the SDK's deployment once, and return its last error."""
     sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
-    with output.Progress(f"Deploying {name}", verbose=options.debug) as progress:
-        return sdk_upload.run_upload(stage, ["deploy", stage.reference, *arguments], progress, {})
+    try:
+        with output.Progress(f"Deploying {name}", verbose=options.debug) as progress:
+            return sdk_upload.run_upload(stage, ["deploy", stage.reference, *arguments], progress, {})
+    except KeyboardInterrupt:
+        output.warning(f"the platform may have deployed it nevertheless: --status {name} shows the version")
+        raise
 
 
 def _find_deployed_chute(api: PlatformApi, before: ChuteInfo | None, name: str) -> ChuteInfo | None:

@@ -201,6 +201,9 @@ def _upload_and_remember(
     upload_records.save_upload_record(image_id, stage, content)
     try:
         image = upload(api, stage, reference, progress, arguments=options.arguments, variables={})
+    except KeyboardInterrupt:
+        output.warning("the platform may have the upload nevertheless: run the same command again to follow the build")
+        raise
     except WrapperError as error:
         if not isinstance(error, PlatformRequestFailed | PlatformUnreachable):
             upload_records.remove_upload_record(image_id)  # refused

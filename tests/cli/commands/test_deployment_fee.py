@@ -101,6 +101,19 @@ def test_a_notice_without_an_amount_shows_its_lines(serve: Any) -> None:
     ]
 
 
+def test_an_interrupted_deployment_may_have_arrived(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: Any) -> str:
+        raise KeyboardInterrupt
+
+    platform = serve()
+    monkeypatch.setattr(sdk_upload, "run_upload", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        platform.deploy("--accept-fee")
+    assert "may have deployed it nevertheless: --status case shows the version" in capsys.readouterr().err
+
+
 def test_an_account_without_a_fee_is_deployed_at_once(serve: Any, capsys: pytest.CaptureFixture[str]) -> None:
     platform = serve("", reply=False)
     assert platform.deploy() == CHUTE
