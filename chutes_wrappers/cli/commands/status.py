@@ -41,7 +41,7 @@ def _print_chute(chute: ChuteInfo, host: str) -> None:
         ("URL", host),
         ("runs on", describe_gpus(chute.node_selector) or "unknown"),
         ("costs", f"{format_hourly(price)} for each instance" if price is not None else "unknown"),
-        ("deployed", f"{format_age(chute.updated_at)} ago" if chute.updated_at else "unknown"),
+        ("changed", f"{format_age(chute.updated_at)} ago" if chute.updated_at else "unknown"),
     ]
     output.print_table((chute.name, ""), rows)
     if chute.image is not None and is_refusal(chute.image.status):
