@@ -54,14 +54,15 @@ COMMON = (
 def pop_common(context: click.Context) -> Common:
     """Remove the common flags from the parameters of a parsed command line, and return them.
 
-    Applies ``--quiet``, and makes SIGTERM end a command like Ctrl-C.
+    Applies ``--quiet``, and makes SIGTERM and a closed terminal end a command like Ctrl-C.
     """
     switches = {name: bool(context.params.pop(name)) for name in ("yes", "quiet", "debug")}
     common = Common(**switches, allow=tuple(context.params.pop("allow")))
     output.set_quiet(common.quiet)
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # so that the command stops everything that it has started
+    # So that the command stops everything that it has started, also when its terminal is closed. Not under nohup.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     return common
 
 
