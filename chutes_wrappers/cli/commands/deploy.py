@@ -55,7 +55,8 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
     ):
         definition = describe_staged_module(stage, output.report)
         own_chutes = [parse_chute(record) for record in list_own_chutes(api)]
-        before = find_updated_chute(definition["name"], own_chutes)
+        listed = find_updated_chute(definition["name"], own_chutes)
+        before = refresh_chute(api, listed) if listed is not None else None  # the list may be old
         pricing, selector = fetch_pricing(api) if before is None else {}, definition["node_selector"]
         # Only the platform's own prices refuse a deployment: those of our table may be old.
         fee = compute_first_deployment_fee(pricing, selector) if before is None else None
@@ -119,12 +120,14 @@ def _send_stage(stage: Stage, facts: ModuleFacts, name: str, arguments: Sequence
 def _find_deployed_chute(api: PlatformApi, before: ChuteInfo | None, name: str) -> ChuteInfo | None:
     """Return the account's chute after a deployment, or None.
 
-    A list that shows nothing new may be up to 60 s old (the server of 2025): then it is requested by its id.
+    A list may be up to 60 s old (the server of 2025), also when it shows another version than before. It is used for the
+    cords, which only the list may have.
     """
-    after = find_listed_chute(api, before.name if before is not None else name)
-    if before is not None:
-        return refresh_chute(api, before) if after is None or after.version == before.version else after
-    return after or find_own_chute(api, name)
+    listed = find_listed_chute(api, before.name if before is not None else name)
+    if before is None:
+        return listed or find_own_chute(api, name)
+    current = refresh_chute(api, before)
+    return listed if listed is not None and listed.version == current.version else current
 
 
 def keep_for_rollback(

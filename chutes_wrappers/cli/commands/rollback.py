@@ -78,7 +78,7 @@ def _deploy_again(
                 refusal=f"{chute.name} was not rolled back",
                 command="--rollback",
             )
-        after = deploy_stage(api, stage, facts, definition, before, [], options)
+        after = deploy_stage(api, stage, facts, definition, chute, [], options)
         keep_for_rollback(api, stage, after, definition, record.source)
     _report(after, chute, record, api_client.find_chute_url(after, api.url), options)
 
