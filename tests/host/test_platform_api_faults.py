@@ -42,7 +42,9 @@ def test_it_is_an_error_with_a_next_step_and_without_the_key(
         CALLS[asking](api)
     assert caught.value.next_step
     assert KEY not in str(caught.value)
-    assert len(platform.received) == 1 or asking in ("get", "items", "lines")  # what changes something is sent once
+    # What changes something is sent once. A read of an earlier test may arrive late.
+    changes = [request for request in platform.received if request.method != "GET"]
+    assert len(changes) == (1 if asking in ("post", "delete") else 0)
 
 
 @pytest.mark.parametrize(("name", "count"), [("reset", 3), ("502", 3), ("500-page", 1), ("truncated", 1)])
