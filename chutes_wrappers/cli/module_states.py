@@ -14,6 +14,7 @@ from chutes_wrappers.host.container_engine.docker_engine import connect
 from chutes_wrappers.host.modules.module_facts import LiteralFacts, ModuleFacts, read_literals
 from chutes_wrappers.host.modules.module_files import list_module_files
 from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_urls import resolve_api_url
 from chutes_wrappers.host.platform_api.lookup import list_own_chutes, list_own_images
 from chutes_wrappers.host.platform_api.objects import parse_chute, parse_image
 
@@ -111,7 +112,7 @@ def _find_local_images(references: Iterable[str]) -> set[str]:
 def _fetch_statuses() -> _PlatformStatuses:
     try:
         credentials = read_account()
-        with api_client.PlatformApi(api_client.resolve_api_url(), credentials, timeout_s=_TIMEOUT_S) as api:
+        with api_client.PlatformApi(resolve_api_url(), credentials, timeout_s=_TIMEOUT_S) as api:
             images = [parse_image(one) for one in list_own_images(api)]
             chutes = [parse_chute(one) for one in list_own_chutes(api)]
     except WrapperError as failure:

@@ -35,6 +35,7 @@ from chutes_wrappers.host.calling.target import Target, build_target_without_cor
 from chutes_wrappers.host.calling.trace_events import find_outcome, iter_trace_events
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, parse_chute_address, parse_deployed_address
 from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_urls import build_chute_url
 from chutes_wrappers.host.platform_api.error_responses import mask_secret_bytes
 from chutes_wrappers.host.platform_api.lookup import ChuteName, add_listed_cords, get_chute, resolve_chute_name
 
@@ -143,7 +144,7 @@ def _resolve_target(
     key = require_api_key()
     with api_client.connect_to_read(key) as api:
         chute = add_listed_cords(api, get_chute(api, name, output.report))
-        address = parse_deployed_address(api_client.build_chute_url(chute, api.url), key)
+        address = parse_deployed_address(build_chute_url(chute, api.url), key)
     target = select_target(chute.record, path, body, options.method)
     if is_shadowed(target.bare_path):
         output.warning(

@@ -33,6 +33,7 @@ from chutes_wrappers.host.cuda_version import (
 from chutes_wrappers.host.inspection import inspect_image
 from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_urls import resolve_api_url
 from chutes_wrappers.host.platform_api.price_lookup import fetch_pricing
 from chutes_wrappers.host.pricing import find_accepted_price, format_fee_estimate, format_hourly
 
@@ -154,7 +155,7 @@ def _format_costs() -> str:
     """Return the prices of that GPU: the platform's, else the known ones, marked as an estimate."""
     pricing: dict[str, Any] = {}
     with contextlib.suppress(WrapperError):
-        url = api_client.resolve_api_url()
+        url = resolve_api_url()
         with api_client.PlatformApi(url, NoCredentials(), timeout_s=_PRICES_TIMEOUT_S) as api:
             pricing = fetch_pricing(api)
     price = find_accepted_price(pricing)

@@ -16,8 +16,8 @@ from chutes_wrappers.host import upload_records
 from chutes_wrappers.host.deployment_records import keep_deployment
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
-from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.api_urls import find_chute_url
 from chutes_wrappers.host.platform_api.error_responses import format_reason
 from chutes_wrappers.host.platform_api.lookup import (
     find_image,
@@ -68,7 +68,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
             api, stage, facts, definition, before, fee_arguments, options, payment_address=user.payment_address
         )
         keep_for_rollback(api, stage, after, definition, facts.path)
-        report_deployment(after, before, api_client.find_chute_url(after, api.url), options)
+        report_deployment(after, before, find_chute_url(after, api.url), options)
     return 0
 
 

@@ -34,6 +34,7 @@ from chutes_wrappers.host.http_sessions import is_local_host
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_urls import build_chute_url
 from chutes_wrappers.host.platform_api.lookup import ChuteName, get_chute
 from chutes_wrappers.host.staging import create_stage
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
@@ -95,7 +96,7 @@ def _resolve_address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
         key = require_api_key()
         with api_client.connect_to_read(key) as api:
             chute = get_chute(api, ChuteName(text=facts.chute_name, is_of_module=True), output.report)
-            return parse_deployed_address(api_client.build_chute_url(chute, api.url), key)
+            return parse_deployed_address(build_chute_url(chute, api.url), key)
     address = parse_chute_address(url, read_api_key())
     if not address.is_local and address.key is None:
         require_api_key()

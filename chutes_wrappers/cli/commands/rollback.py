@@ -24,8 +24,8 @@ from chutes_wrappers.host.deployment_records import (
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.modules.module_files import format_module
-from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.api_urls import find_chute_url
 from chutes_wrappers.host.platform_api.lookup import find_image, get_own_chute, list_own_chutes, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, format_age, parse_chute
 from chutes_wrappers.host.preflight.account import find_updated_chute
@@ -80,7 +80,7 @@ def _deploy_again(
             )
         after = deploy_stage(api, stage, facts, definition, chute, [], options)
         keep_for_rollback(api, stage, after, definition, record.source)
-    _report(after, chute, record, api_client.find_chute_url(after, api.url), options)
+    _report(after, chute, record, find_chute_url(after, api.url), options)
 
 
 def _find_version_before(records: Sequence[DeploymentRecord], chute: ChuteInfo) -> DeploymentRecord:

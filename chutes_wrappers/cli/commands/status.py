@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_urls import find_chute_url
 from chutes_wrappers.host.platform_api.chute_placement import describe_gpus, find_chute_price
 from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo, format_age
@@ -24,7 +25,7 @@ def print_status(name: str, *, as_json: bool) -> int:
             record = {key: value for key, value in chute.record.items() if key != "code"}
             output.print_json(record, indent=2)
             return 0
-        _print_chute(chute, api_client.find_chute_url(chute, api.url) or "unknown")
+        _print_chute(chute, find_chute_url(chute, api.url) or "unknown")
     return 0
 
 

@@ -27,6 +27,7 @@ from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall
 from chutes_wrappers.host.parity.response_record import ResponseRecord, load_record
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.api_urls import build_chute_url
 from chutes_wrappers.host.platform_api.lookup import ChuteName, add_listed_cords, get_own_chute
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
@@ -54,7 +55,7 @@ def verify(module: str, options: Options) -> int:
     calls = _plan_calls(facts, manifest, record)
     with api_client.connect() as api:
         chute = _find_chute(api, facts, manifest, record)
-        address = parse_deployed_address(api_client.build_chute_url(chute, api.url), key)
+        address = parse_deployed_address(build_chute_url(chute, api.url), key)
     check = DeployedCheck(
         calls=calls, record=record, send=lambda call: _send(address, call, chute.name, options.timeout_s)
     )

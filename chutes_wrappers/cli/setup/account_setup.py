@@ -29,7 +29,7 @@ from chutes_wrappers.host.account.config_file import check_writable, format_conf
 from chutes_wrappers.host.account.credentials import find_hotkey_problem, parse_account
 from chutes_wrappers.host.account.wallets import Hotkey
 from chutes_wrappers.host.account.website_link import WebsiteLogin
-from chutes_wrappers.host.platform_api.api_client import InvalidApiUrl, resolve_api_url
+from chutes_wrappers.host.platform_api.api_urls import InvalidApiUrl, resolve_api_url
 from chutes_wrappers.sdk.username import get_config_path
 
 _MAX_CONFIG_BYTES = 64 * 1024

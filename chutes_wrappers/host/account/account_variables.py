@@ -15,7 +15,7 @@ from chutes_wrappers.host.account.keypairs import is_seed, keypair_from_seed
 from chutes_wrappers.host.account.refusals import explain_refusals
 from chutes_wrappers.host.account.registration import build_account, fetch_account
 from chutes_wrappers.host.account.wallets import NEW_HOTKEY, Hotkey
-from chutes_wrappers.host.platform_api.api_client import resolve_api_url
+from chutes_wrappers.host.platform_api.api_urls import resolve_api_url
 
 HOTKEY_NAME_VARIABLE = "CHUTES_HOTKEY_NAME"
 USERNAME_VARIABLE = "CHUTES_USERNAME"

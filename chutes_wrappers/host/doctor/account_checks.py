@@ -34,6 +34,7 @@ from chutes_wrappers.host.platform_api.api_client import (
     PlatformUnreachable,
     UnexpectedResponse,
 )
+from chutes_wrappers.host.platform_api.api_urls import resolve_api_url
 from chutes_wrappers.host.platform_api.objects import AccountInfo, parse_account
 from chutes_wrappers.sdk.username import get_config_path
 
@@ -158,7 +159,7 @@ def _check_user(credentials: AccountCredentials, user: AccountInfo) -> Iterator[
     if user.username != credentials.username:
         fix = f"set username = {user.username} in {credentials.file}"
         yield _make_finding("username", "failure", f"on the platform, this hotkey belongs to {user.username}", fix)
-    yield _make_finding("signature", "ok", f"{api_client.resolve_api_url()} accepts it")
+    yield _make_finding("signature", "ok", f"{resolve_api_url()} accepts it")
     if user.balance is None or not math.isfinite(user.balance):
         yield _make_finding("balance", "note", "the platform does not return it")
     elif user.balance < platform_rules.MIN_BUILD_BALANCE:
@@ -229,7 +230,7 @@ def _create_api(credentials: Credentials) -> PlatformApi:
     timeout_s = api_client.read_request_timeout_s()
     is_configured = bool(os.environ.get(api_client.TIMEOUT_VARIABLE, "").strip())
     return PlatformApi(
-        api_client.resolve_api_url(),
+        resolve_api_url(),
         credentials,
         timeout_s=timeout_s if is_configured else min(timeout_s, _DEFAULT_TIMEOUT_S),
     )

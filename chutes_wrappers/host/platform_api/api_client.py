@@ -6,7 +6,6 @@ response with these retries; only a stream that the user follows has a timeout f
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import json
 import os
@@ -14,18 +13,15 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.core.files import read_small_file
-from chutes_wrappers.core.platform_rules import SLUG
-from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.credentials import Credentials, KeyCredentials, has_account, read_account
-from chutes_wrappers.host.http_sessions import HostSession, can_carry_login, is_local_host
+from chutes_wrappers.host.http_sessions import HostSession
 from chutes_wrappers.host.platform_api import error_responses
+from chutes_wrappers.host.platform_api.api_urls import build_url_error, resolve_api_url
 from chutes_wrappers.host.platform_api.http_adapters import (
     RetryAdapter,
     StreamAdapter,
@@ -33,10 +29,7 @@ from chutes_wrappers.host.platform_api.http_adapters import (
     run_with_deadline,
     split_lines,
 )
-from chutes_wrappers.host.platform_api.objects import ChuteInfo
-from chutes_wrappers.sdk.username import get_config_path
 
-_DEFAULT_URL = "https://api.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
 _FIRST_EVENT_S = 5.0
@@ -48,10 +41,6 @@ _INVALID_URL_ERRORS = (
 )
 _PAGE_SIZE = 100
 _MOST_PAGES = 1000
-
-
-class InvalidApiUrl(ConfigurationError):
-    """The URL of the API is invalid, or not one that a login may be sent to."""
 
 
 class PlatformRequestFailed(WrapperError):
@@ -274,7 +263,7 @@ class PlatformApi:
         try:
             response = run_with_deadline(exchange, timeout_s, used_session.end)
         except _INVALID_URL_ERRORS as error:
-            raise _build_url_error(self.url) from error
+            raise build_url_error(self.url) from error
         except requests.exceptions.InvalidHeader:
             raise _build_header_error(self._credentials.source) from None  # its text contains the credentials
         except (requests.RequestException, TimeoutError) as error:
@@ -383,89 +372,6 @@ def connect_to_read(key: str) -> PlatformApi:
     Reads take an admin key only, whatever the scopes of another key are (PLATFORM.md, section 5).
     """
     return connect(None if has_account() else KeyCredentials(key=key))
-
-
-def resolve_api_url(config_text: str | None = None) -> str:
-    """Return the API's URL as the SDK does: from the configuration, else ``CHUTES_API_URL``, else the public one.
-
-    ``config_text`` is the content of the SDK's configuration; by default its file is read. Raises InvalidApiUrl for a URL
-    that is invalid, has a password, or would get the account's login unencrypted.
-    """
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        if config_text is None:
-            with contextlib.suppress(OSError):  # without a readable file, as the SDK
-                parser.read_string(read_small_file(get_config_path()).decode("utf-8"))
-        else:
-            parser.read_string(config_text)
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            "the Chutes configuration cannot be read",
-            where=str(get_config_path()),
-            evidence=type(error).__name__,
-            next_step=f"correct it, or set up the account again: {NAMES.account}",
-        ) from None
-    if url := parser.get("api", "base_url", fallback=""):
-        return _check_url(url, f"base_url in [api] of {get_config_path()}")
-    return _check_url(os.environ.get("CHUTES_API_URL") or _DEFAULT_URL, "CHUTES_API_URL")
-
-
-def _check_url(url: str, field: str) -> str:
-    """Return the API's URL without a slash at its end; ``field`` is where the user set it."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise _build_url_error(url) from None
-    if "@" in parts.netloc:
-        raise InvalidApiUrl(
-            "the URL of the API contains a user name or a password",
-            where=field,
-            next_step="remove it: requests are signed with the account",
-        )
-    if parts.scheme == "http" and not can_carry_login(url):
-        raise InvalidApiUrl(
-            f"{url} would get the account's login unencrypted",
-            where=field,
-            next_step="set an https URL, or one of this machine, such as http://127.0.0.1:8000",
-        )
-    return url.rstrip("/")
-
-
-def _build_url_error(url: str) -> InvalidApiUrl:
-    return InvalidApiUrl(
-        f"invalid API URL: {url!r}",
-        where=f"{get_config_path()}, CHUTES_API_URL",
-        next_step="set base_url in [api], or CHUTES_API_URL when the file has no base_url, to https://api.chutes.ai",
-    )
-
-
-def build_chute_url(chute: ChuteInfo, api_url: str) -> str:
-    """Build the URL of a ``chute`` of the API at ``api_url``: in the API's domain, or at an emulator's port.
-
-    A chute of ``api.chutes.ai`` is at ``SLUG.chutes.ai``. The API key is sent to that host, so it stays in the domain of its API.
-    Raises WrapperError when the slug is not one label of a host name.
-    """
-    if not SLUG.match(chute.slug):
-        raise WrapperError(
-            f"the platform returned no valid host for the chute {chute.name!r}",
-            evidence=f"slug: {chute.slug!r}",
-            next_step="pass its URL with --url",
-        )
-    address = urlsplit(api_url)
-    if is_local_host(address.hostname or ""):
-        return f"http://{chute.slug}.localhost:{address.port or 80}"
-    host = address.hostname or ""
-    domain = host.removeprefix("api.")
-    # Below api.example alone: anyone may own SLUG.example.
-    return f"https://{chute.slug}.{domain if '.' in domain else host}"
-
-
-def find_chute_url(chute: ChuteInfo, api_url: str) -> str | None:
-    """Return what ``build_chute_url`` does, or None when the platform returned no valid host: for a command that does not call it."""
-    try:
-        return build_chute_url(chute, api_url)
-    except WrapperError:
-        return None
 
 
 def read_request_timeout_s() -> float:

@@ -1,4 +1,4 @@
-"""URLs of the API and of chutes, and the key of a request."""
+"""Requests to the API, their pages and streams, and the key of a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute
 from tests.scenario import find_free_port
 from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serve_script
 
@@ -34,39 +33,6 @@ def platform(monkeypatch: pytest.MonkeyPatch, reply: Reply) -> Iterator[Scripted
     with serve_script({PATH: reply}) as server:
         monkeypatch.setenv("CHUTES_API_URL", server.root + "/")
         yield server
-
-
-def test_the_sdks_configuration_file_beats_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert api_client.resolve_api_url() == "https://api.chutes.ai"
-    monkeypatch.setenv("CHUTES_API_URL", "https://variable/")
-    assert api_client.resolve_api_url() == "https://variable"
-    (tmp_path / "config").write_text("[api]\nbase_url = https://file\n")
-    monkeypatch.setenv("CHUTES_CONFIG_PATH", str(tmp_path / "config"))
-    assert api_client.resolve_api_url() == "https://file"
-
-
-def make_chute(slug: object) -> ChuteInfo:
-    return parse_chute({"chute_id": "1", "name": "my-chute", "slug": slug})
-
-
-def test_a_chute_is_called_by_its_slug_below_the_apis_domain_or_at_the_emulators_port() -> None:
-    chute = make_chute("tester-my-chute")
-    assert api_client.build_chute_url(chute, "https://api.chutes.ai") == "https://tester-my-chute.chutes.ai"
-    assert api_client.build_chute_url(chute, "https://api.other.example") == "https://tester-my-chute.other.example"
-    assert api_client.build_chute_url(chute, "https://api.example") == "https://tester-my-chute.api.example"
-    assert api_client.build_chute_url(chute, "http://127.0.0.1:8000") == "http://tester-my-chute.localhost:8000"
-
-
-@pytest.mark.parametrize(
-    "slug",
-    [None, "", "evil.example/", "a.b", "evil.example#", "user@evil", "a:1", "x y", "UPPER", "ä", "a\nb", "a%2e", ["x"]],
-)
-def test_a_slug_that_is_not_one_label_of_a_host_is_never_called(slug: object) -> None:
-    for url in ("https://api.chutes.ai", "http://127.0.0.1:8000"):
-        with pytest.raises(WrapperError, match="no valid host") as caught:
-            api_client.build_chute_url(make_chute(slug), url)
-        assert "--url" in str(caught.value)
-        assert api_client.find_chute_url(make_chute(slug), url) is None
 
 
 def test_a_list_without_an_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

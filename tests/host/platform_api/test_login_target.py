@@ -8,7 +8,8 @@ import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.account.credentials import KeyCredentials, NoCredentials
-from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, resolve_api_url
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
+from chutes_wrappers.host.platform_api.api_urls import resolve_api_url
 from tests.host.client_environment import NETRC_VARIABLES, remove_proxies, write_netrc
 from tests.upstreams.recording import RecordedReply, serve_recorder
 
