@@ -57,7 +57,7 @@ _CALL_STEPS = {
     413: f"send less: the newest platform accepts {describe_body_limit()}. Send a part of the file, or let the service fetch it "
     "from an address",
     429: f"call again later. Every instance is at its concurrency limit, disabled for {DISABLE_S:g} s or more after "
-    f"{FAILURES_TO_DISABLE} failures in a row, or still starting. See --status {{chute}}; --warmup {{chute}} waits for one",
+    f"{FAILURES_TO_DISABLE} failures in a row, or still starting: --status {{chute}} shows which",
     500: "check --status {chute} and --logs {chute}, or start an instance with --warmup {chute}: the instance failed, or the "
     "platform does not accept its response",
     503: "start an instance with --warmup {chute}, which reports why one does not start: no instance accepted the call",
