@@ -277,7 +277,7 @@ def test_a_stream_is_shown_and_an_error_at_its_end_is_raised(caller: Caller) -> 
     ("status", "named"),
     [
         (400, "correct the body"),
-        (429, "--warmup case"),
+        (429, "--status case"),
         (404, "--logs case"),
         (500, "--status case"),
         (409, "--logs case"),
