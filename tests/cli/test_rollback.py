@@ -87,7 +87,7 @@ def test_the_version_before_is_deployed_again(world: World) -> None:
     payload = json.loads(ran.stdout)
     assert (payload["version"], payload["from"], payload["image"]) == (first, second, IMAGE)
     assert (payload["changed"], world.read_version()) == (True, first)
-    assert "difference of the modules: 0 lines added, 1 removed" in ran.stderr
+    assert "difference of the modules: lines added 0, removed 1" in ran.stderr
     assert world.user.get(f"/chutes/{NAME}").json()["cords"][0]["public_api_path"] == "/encode"
     records = list_deployments(payload["chute_id"], world.user.url)
     assert [record.version for record in records] == [first, second, first]

@@ -181,7 +181,7 @@ def _count_lines(current: DeploymentRecord, record: DeploymentRecord) -> str:
     changes = [change for change in difflib.SequenceMatcher(None, old, new).get_opcodes() if change[0] != "equal"]
     removed = sum(end - start for _, start, end, _, _ in changes)
     added = sum(end - start for _, _, _, start, end in changes)
-    return f"{added} lines added, {removed} removed" if changes else "none"
+    return f"lines added {added}, removed {removed}" if changes else "none"
 
 
 def _report_same(chute: ChuteInfo, options: UploadOptions) -> None:
