@@ -110,7 +110,7 @@ def test_the_end_of_an_instance_that_no_list_shows_is_in_its_startup_log(tmp_pat
     with run_platform(settings, launcher) as emulator, serve_strict_api(emulator.url) as api:
         world = World(tmp_path, emulator.url, api.url)
         for row in (
-            Row("--warmup case --timeout 3", 1, "case is cold|--logs case --startup"),
+            Row("--warmup case --timeout 8", 1, "case is cold|--logs case --startup"),
             Row("--status case", 0, "cold|--logs case --startup"),
             Row("--logs case --startup", 0, "cannot load the model"),
         ):

@@ -172,7 +172,7 @@ ROWS: tuple[tuple[int, tuple[Exchange, ...], Row], ...] = (
         (
             Exchange("GET", "/chutes/warmup/.*", 200, 'data: {"status": "cold", "log": "waiting for instances ..."}\n\n'),
         ),
-        Row("--warmup cold --timeout 3", 1, "no instance|--timeout"),
+        Row("--warmup cold --timeout 6", 1, "no instance|--timeout"),
     ),
 )  # fmt: skip
 
