@@ -34,7 +34,7 @@ def list_images(*, as_json: bool) -> int:
         _print_json(images)
     else:
         rows = [_build_image_row(image) for image in parsed]
-        _print_table(_IMAGE_COLUMNS, rows, "there is no image yet: --build MODULE uploads one")
+        _print_table(_IMAGE_COLUMNS, rows, "the account has no image yet: --build MODULE uploads one")
     for image in parsed:
         if is_refusal(image.status):
             output.report_next_step(build_refusal_step(image.reference))
@@ -50,7 +50,7 @@ def list_chutes(*, as_json: bool) -> int:
         _print_json(chutes)
         return 0
     rows = [_build_chute_row(parse_chute(chute)) for chute in own]
-    _print_table(("chute", *_CHUTE_COLUMNS), rows, "there is no chute yet: --deploy MODULE deploys one")
+    _print_table(("chute", *_CHUTE_COLUMNS), rows, "the account has no chute yet: --deploy MODULE deploys one")
     shared = [_build_chute_row(parse_chute(chute)) for chute in chutes if chute not in own]
     _print_table(("shared with you", *_CHUTE_COLUMNS), shared)
     return 0

@@ -149,7 +149,7 @@ def _check_unchanged(
         )
     if list_cords(definition) != record.cords:
         raise WrapperError(
-            f"the cords of the kept module are no longer those that {record.image} contains",
+            f"the cords of the kept module differ from those that {record.image} contains",
             where=where,
             evidence=f"it was deployed with version {record.program} of this program; this is {VERSION}",
             next_step=f"roll back with that version, or increase CHUTE_TAG in {record.source}, build it and deploy it",

@@ -106,7 +106,7 @@ def test_an_account_without_own_chutes_gets_a_hint(
 ) -> None:
     run(monkeypatch, [SHARED])
     shown = capsys.readouterr()
-    assert ("there is no chute yet" in shown.err, "shared with you" in shown.out) == (True, True)
+    assert ("the account has no chute yet" in shown.err, "shared with you" in shown.out) == (True, True)
 
 
 def test_a_column_that_no_record_fills_is_left_out(
