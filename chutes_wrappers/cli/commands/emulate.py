@@ -179,7 +179,9 @@ def _save_record(
         )
         write_record(record, path)
     except (WrapperError, OSError) as error:
-        output.warning(f"the record for --verify was not written: {error}")
+        reason = error.what if isinstance(error, WrapperError) else error.strerror or type(error).__name__
+        output.warning(f"the record for --verify was not written: {path} {reason}")
+        output.report_next_step("correct that, and run --emulate again before --verify")
         return
     if keeps_bodies:
         output.report(f"the record for --verify contains the responses: {path}")

@@ -89,10 +89,14 @@ def check_record(path: Path, names: set[str]) -> None:
 
 
 def test_an_upload_through_the_sdks_own_passthrough_is_found_with_its_fix(tmp_path: Path) -> None:
-    done = Sample(tmp_path, native=True, request=None).check()
+    sample = Sample(tmp_path, native=True, request=None)
+    sample.module.with_suffix(".responses.json").mkdir()  # in the place of the record
+    done = sample.check()
     assert done.returncode == 1
     assert "POST /inference would fail on Chutes" in done.stderr
     assert 'remove "native" from the route' in done.stderr
+    assert "the record for --verify was not written" in done.stderr
+    assert "run --emulate again before --verify" in done.stderr
 
 
 def test_a_service_that_dies_after_a_while_is_found(tmp_path: Path) -> None:
