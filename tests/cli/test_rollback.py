@@ -165,6 +165,6 @@ def test_a_module_that_computes_another_image_or_cords_is_refused(world: World) 
         text + "# two\n@chute.cord(path='/more')\nasync def more(self, call: dict) -> dict:\n    return {}\n"
     )
     world.versions.deploy("# three\n")
-    with pytest.raises(WrapperError, match="cords of the kept module are no longer") as caught:
+    with pytest.raises(WrapperError, match="cords of the kept module differ from those") as caught:
         roll_back(NAME, first, YES)
     assert "increase CHUTE_TAG" in str(caught.value.next_step)
