@@ -13,8 +13,7 @@ if [ "${1:-}" = --all ]; then
 fi
 [ $# -eq 0 ] || exec pytest "$@"
 reports=$(mktemp -d) # the JUnit report of each stage; the summary is also printed after a failure
-compiling=""
-trap 'kill $compiling 2>/dev/null || true; wait; python tests/stages.py "$reports"; rm -rf "$reports"' EXIT
+trap 'jobs -pr | xargs -r kill 2>/dev/null || true; wait; python tests/stages.py "$reports"; rm -rf "$reports"' EXIT
 processes=$(python -c 'import os; print(3 * os.cpu_count())') # the tests spend half of their time waiting
 fast=(-n "$processes" --dist worksteal -m "not docker and not packages $tier")
 # Tests that run the SDK or use its libraries. `tests/test_layers.py` checks that no test that imports the SDK is missing.
@@ -30,10 +29,8 @@ sdk=(
 ruff check .
 ruff format --check .
 pytest --collect-only -q >/dev/null 2>&1 & # compiles the tests once, not once in each process; it reports nothing
-compiling=$!
 mypy
 wait
-compiling=""
 git ls-files '*.sh' .ci/run | xargs shellcheck
 pytest "${fast[@]}" --junitxml="$reports/1-fast.xml"
 next=$(tests/next_environment.sh)
