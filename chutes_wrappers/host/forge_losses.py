@@ -14,11 +14,9 @@ from chutes_wrappers.host.container_engine.engine import ContainerEngine, Contai
 from chutes_wrappers.runtime.launcher import split_preloads
 
 _PRELOAD_FILE = "/etc/ld.so.preload"
-# Before the first the loader may complain about a library that it should preload.
-_FILE_START, _FILE_END = "-- preloads --", "-- bytecode --"
+_FILE_END = "-- bytecode --"
 # Bytecode in __pycache__ is a cache: Python imports it only beside its source.
 _SCRIPT = f"""
-echo '{_FILE_START}'
 cat {_PRELOAD_FILE} 2>/dev/null
 echo; echo '{_FILE_END}'
 find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -name '*.pyc' ! -path '*/__pycache__/*' -print 2>/dev/null |
@@ -121,10 +119,11 @@ def _read_files(engine: ContainerEngine, image: str) -> tuple[list[str], list[st
     reader = ContainerSpec(image=image, entrypoint=["/bin/sh", "-c", _SCRIPT], command=[], user="0:0", network="none")
     with contextlib.suppress(WrapperError), engine.run(reader) as container:
         container.wait(_TIMEOUT_S)
-        lines = list(_limit(container.stream_logs()))
-        if _FILE_START in lines and _FILE_END in lines:
-            start, end = lines.index(_FILE_START), lines.index(_FILE_END)
-            return lines[start + 1 : end], [line for line in lines[end + 1 :] if line.endswith(".pyc")]
+        # On standard error the loader complains about a library that it cannot preload.
+        lines = list(_limit(container.stream_logs(has_stderr=False)))
+        if _FILE_END in lines:
+            end = lines.index(_FILE_END)
+            return lines[:end], [line for line in lines[end + 1 :] if line.endswith(".pyc")]
     return [], []
 
 

@@ -56,6 +56,7 @@ def test_both_streams_are_kept_as_lines_with_the_exit_code(engine: DockerEngine,
         assert container.wait(20) == 3
         assert container.read_exit_code() == 3
         assert list(container.stream_logs()) == ["one", "two", "b�d", "unfinished"]
+        assert list(container.stream_logs(has_stderr=False)) == ["one", "b�d", "unfinished"]
         assert container.read_tail(2) == "b�d\nunfinished"
 
 

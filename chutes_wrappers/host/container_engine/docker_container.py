@@ -111,8 +111,8 @@ class DockerContainer:
     def host_ports(self) -> Mapping[int, int]:
         return self._ports
 
-    def stream_logs(self) -> Iterator[str]:
-        streams = {"follow": "1", "stdout": "1", "stderr": "1"}
+    def stream_logs(self, *, has_stderr: bool = True) -> Iterator[str]:
+        streams = {"follow": "1", "stdout": "1", "stderr": str(int(has_stderr))}
         with (
             translate_errors(self._spec.image),
             _open_response(self._container, "GET", "logs", **streams) as response,

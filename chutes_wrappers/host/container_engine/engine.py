@@ -83,10 +83,11 @@ class RunningContainer(Protocol):
     def host_ports(self) -> Mapping[int, int]:
         """Container port → loopback port."""
 
-    def stream_logs(self) -> Iterator[str]:
+    def stream_logs(self, *, has_stderr: bool = True) -> Iterator[str]:
         """Yield the lines that the container prints, from its start until it exits.
 
-        The engine may end the stream before the very last output; ``read_tail`` returns that too.
+        Those of standard error have no certain place among the others; without ``has_stderr`` they are left out. The engine may
+        end the stream before the very last output; ``read_tail`` returns that too.
         """
 
     def read_exit_code(self) -> int | None:

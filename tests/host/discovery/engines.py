@@ -22,7 +22,7 @@ class FakeContainer:
     changes: Sequence[tuple[str, str]] = ()
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def stream_logs(self) -> Iterator[str]:
+    def stream_logs(self, *, has_stderr: bool = True) -> Iterator[str]:
         yield from self.lines
         self.stopped.wait(30)
 
