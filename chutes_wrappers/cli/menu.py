@@ -101,7 +101,9 @@ class Menu:
         Raises KeyboardInterrupt for Ctrl-C at a question, and ConfigurationError without a terminal.
         """
         if not is_possible():
-            raise ConfigurationError("there is no terminal for the menu", next_step="give a command; --help lists them")
+            raise ConfigurationError(
+                "the menu needs a terminal: standard input is not one", next_step="give a command; --help lists them"
+            )
         try:
             while True:
                 self._run_once()

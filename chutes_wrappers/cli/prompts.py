@@ -23,7 +23,7 @@ class Quit(Exception):
 
 
 def is_possible() -> bool:
-    """Return whether there is a terminal for questions; False if standard input is closed."""
+    """Return whether standard input is a terminal, for questions; False if it is closed."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
@@ -68,7 +68,8 @@ def require_confirmation(question: str, *, subject: str, refusal: str, command: 
     """
     if not is_possible():
         raise ConfigurationError(
-            f"cannot confirm {subject}: there is no terminal", next_step="add --yes to go on without confirmation"
+            f"cannot confirm {subject}: standard input is not a terminal",
+            next_step="add --yes to go on without confirmation",
         )
     if not confirm(question):
         raise WrapperError(f"{refusal}: it was not confirmed", next_step=f"run {command} again to confirm it")

@@ -132,7 +132,7 @@ def test_a_disabled_chute_ends_its_instances_and_opens_again(world: World, capsy
 
 
 def test_without_a_terminal_disabling_needs_yes(world: World) -> None:
-    with pytest.raises(ConfigurationError, match="there is no terminal") as caught:
+    with pytest.raises(ConfigurationError, match="standard input is not a terminal") as caught:
         disable_chute("case", yes=False, as_json=False)
     assert "--yes" in str(caught.value.next_step)
     assert not world.read()["disabled"]

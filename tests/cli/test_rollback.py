@@ -131,7 +131,7 @@ def test_an_image_that_was_built_again_is_a_warning(world: World, capsys: pytest
     record = list_deployments(chute_id, world.user.url)[0].module.with_name("deployment.json")
     content = json.loads(record.read_text())
     record.write_text(json.dumps({**content, "deployed_at": "2025-01-01T00:00:00+00:00"}))
-    with pytest.raises(ConfigurationError, match="there is no terminal"):
+    with pytest.raises(ConfigurationError, match="standard input is not a terminal"):
         roll_back(NAME, version, UploadOptions())
     assert f"{IMAGE} was built again after that deployment" in capsys.readouterr().err
 

@@ -65,7 +65,7 @@ def _confirm(expected: str, name: str, kind: str, *, yes: bool) -> None:
         return
     if not prompts.is_possible():
         raise ConfigurationError(
-            f"cannot confirm the deletion of {expected}: there is no terminal",
+            f"cannot confirm the deletion of {expected}: standard input is not a terminal",
             next_step="add --yes to delete it without confirmation",
         )
     reply = prompts.read_line(f"Type {expected} to delete it: ")

@@ -64,7 +64,7 @@ class DiscoverOptions:
             return default
         if not prompts.is_possible():
             raise ConfigurationError(
-                f"{flag} is missing, and there is no terminal to ask for it",
+                f"{flag} is missing, and cannot be asked for: standard input is not a terminal",
                 next_step=f"add {flag}, or --yes for the default ({default})",
             )
         try:

@@ -181,7 +181,7 @@ def confirm_hotkey(login: WebsiteLogin, new_hotkey: str, *, is_confirmed: bool) 
         return True
     if not prompts.is_possible():
         raise ConfigurationError(
-            f"cannot confirm the new hotkey of {login.username}: there is no terminal for the question",
+            f"cannot confirm the new hotkey of {login.username}: standard input is not a terminal",
             next_step="add --yes, or name the wallet of the account's own hotkey with --wallet",
         )
     with contextlib.suppress(prompts.Quit, prompts.Back):

@@ -75,7 +75,7 @@ def set_up_key(kind: KeyKind, *, is_confirmed: bool, is_linked: bool = False) ->
 def _ask_to_replace(access: KeyAccess, kind: KeyKind, path: Path) -> bool:
     if not prompts.is_possible():
         raise ConfigurationError(
-            f"the API key {access.description}; cannot ask whether to replace it: there is no terminal",
+            f"the API key {access.description}; cannot ask whether to replace it: standard input is not a terminal",
             where=str(path),
             next_step="add --yes to replace it; the file is kept as a backup",
         )

@@ -31,7 +31,7 @@ def run_questions() -> int:
     """Ask for an account and for an API key. Return the exit code."""
     if not prompts.is_possible():
         raise ConfigurationError(
-            "there is no terminal for questions",
+            "the questions need a terminal: standard input is not one",
             next_step="give --fingerprint, --register USERNAME, --link, --config FILE or --from-env; see --help",
         )
     has_account = _show_wallets_and_account()

@@ -96,8 +96,9 @@ def send_call(
 ) -> Iterator[CallResponse]:
     """Send one call, with the body ``upload`` if its method has one, and yield its response. Redirects are not followed.
 
-    ``is_traced`` requests events about the call. ``timeout_s`` limits each wait for data, ``limit_s`` the whole call. Raises PlatformUnreachable when the
-    chute's host cannot be reached, times out, or closes the connection early; also while ``pieces`` is read.
+    ``is_traced`` requests events about the call. ``timeout_s`` limits each wait for data, ``limit_s`` the whole call, both in
+    seconds. Raises PlatformUnreachable when the chute's host cannot be reached, times out, or closes the connection early; also
+    while ``pieces`` is read.
     """
     started_at = time.monotonic()
     adapter = DeadlineAdapter()

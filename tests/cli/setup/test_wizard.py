@@ -284,7 +284,7 @@ def test_an_invalid_api_url_and_a_closed_input_are_reported(newcomer: Newcomer) 
         check=False,
         timeout=TIMEOUT_S,
     )
-    assert (done.returncode, "no terminal for questions" in done.stderr) == (2, True)
+    assert (done.returncode, "the questions need a terminal" in done.stderr) == (2, True)
 
 
 def test_an_api_key_is_created_once_and_saved(newcomer: Newcomer) -> None:
