@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.aliases import build_aliases
 from chutes_wrappers.core.exposure import find_filter_reason, find_hidden_categories
-from chutes_wrappers.core.routes import STREAM_SWITCH, Route, SkippedRoute
+from chutes_wrappers.core.routes import METHODS, STREAM_SWITCH, Route, SkippedRoute
 
 
 class PlannedCord(BaseModel):
@@ -141,7 +141,7 @@ def _assign_public_names(
     ``<path>/<method>``. The order of the routes does not matter.
     """
     public = frozenset(public_methods) | {"POST"}  # whatever is not public becomes a POST
-    keys = sorted({route.key for route in routes}, key=lambda key: (platform_rules.UPSTREAM_METHODS.index(key[1]), key))
+    keys = sorted({route.key for route in routes}, key=lambda key: (METHODS.index(key[1]), key))
     names = {key: key for key in keys if key[1] in public}
     posts = {path for path, method in names if method == "POST"}
     for path, method in keys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     StrictBool,
     StrictInt,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -22,12 +24,15 @@ from pydantic import (
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 
-ParameterLocation = Literal["path", "query", "header"]
-Style = Literal["simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject"]
+ParameterLocation = Literal["path", "query", "querystring", "header", "cookie"]
+Style = Literal["simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject", "cookie"]
 Collection = Literal["array", "object"]
-Encoding = Literal["json", "multipart", "form", "binary", "text", "none"]
+Encoding = Literal["json", "lines", "multipart", "form", "binary", "text", "none"]
 STREAM_SWITCH: Literal["switch"] = "switch"
 
+METHODS = (*platform_rules.UPSTREAM_METHODS, "OPTIONS", "TRACE", "QUERY")
+# RFC 9110, section 5.6.2. CONNECT is for proxies.
+_METHOD = re.compile(r"(?!CONNECT\Z)[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}", re.IGNORECASE)
 _STRICT = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
@@ -43,11 +48,12 @@ class SkippedRoute(BaseModel):
 
 
 class Parameter(BaseModel):
-    """One parameter of an operation. JSON shape: ``{"name", "in", "type", "style", "explode", "required", "shared"}``.
+    """One parameter of an operation. JSON shape: ``{"name", "in", "type", "style", "explode", …}``.
 
     ``type`` is how text in the caller's query string is parsed: a list (``a,b``, or JSON) or an object (JSON); None: plain
-    text. ``style`` and ``explode`` are the format that the service expects, as in OpenAPI and with its defaults.
-    ``shared``: the body has a field of the same name.
+    text. ``style``, ``explode`` and ``allow_reserved`` are the format that the service expects, as in OpenAPI and with its
+    defaults. With ``content_type`` the value is sent in that media type, such as JSON. A ``querystring`` is the whole query
+    string (OpenAPI 3.2). ``shared``: the body has a field of the same name. ``credential``: a security scheme declares it.
     """
 
     model_config = _STRICT
@@ -57,20 +63,39 @@ class Parameter(BaseModel):
     type: Collection | None = None
     style: Style | None = None
     explode: StrictBool | None = None
+    allow_reserved: StrictBool = False
+    content_type: str = ""
     required: StrictBool = False
     shared: StrictBool = False
+    credential: StrictBool = False
 
     @model_serializer(mode="wrap")
     def _serialize_location(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {"name": self.name, "in": self.place, **default(self)}  # "in" also if it is the default
 
 
+class PartFormat(BaseModel):
+    """The format of one field of a form or multipart body, as OpenAPI's Encoding Object has it. JSON shape: see ``parts``.
+
+    ``headers`` are sent with a part of a multipart body.
+    """
+
+    model_config = _STRICT
+
+    style: Style | None = None
+    explode: StrictBool | None = None
+    allow_reserved: StrictBool = False
+    content_type: str = ""
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
 class RequestFormat(BaseModel):
     """The format of the request body for the service. JSON shape: ``request`` of a route.
 
     ``content_type`` is sent with binary, text and JSON bodies if the caller sets none. ``files`` are the file fields of a
-    multipart body (None: unknown, every value that looks like a file is one). ``wrapped``: the JSON body is not an object,
-    and callers send it as ``{"body": …}``.
+    multipart body (None: unknown, every value that looks like a file is one). ``parts`` are the formats of the fields of a
+    form or multipart body where they are not the default. ``wrapped``: the JSON body is not an object, and callers send it
+    as ``{"body": …}``. A body of ``lines`` is a list, sent as one JSON text a line.
     """
 
     model_config = _STRICT
@@ -78,6 +103,7 @@ class RequestFormat(BaseModel):
     encoding: Encoding = "json"
     content_type: str = ""
     files: tuple[str, ...] | None = None
+    parts: dict[str, PartFormat] = Field(default_factory=dict)
     wrapped: StrictBool | None = None
 
     @model_serializer(mode="wrap")
@@ -98,7 +124,7 @@ class Route(BaseModel):
 
     ``path`` is the public path, ``method`` the service's method, ``port`` the service's port (None: the module's first).
     ``target_path`` is the path on the service (default: ``path``; ``{name}`` is a path parameter). ``target_method`` is the
-    method on the service if it differs from ``method``. ``stream``: whether the response is an event stream, or
+    method on the service if it differs from ``method``; it may be any, as in OpenAPI 3.2's ``additionalOperations``. ``stream``: whether the response is an event stream, or
     ``"switch"`` if the caller's ``stream`` field decides. ``request`` None: JSON if the method has a body. ``native``
     leaves the call to the SDK's passthrough. ``exposed`` publishes a path that the filters would leave out. ``gradio``: the
     endpoint of a Gradio app to call instead of ``target_path``. The schemas are self-contained JSON Schema of what a caller
@@ -139,11 +165,14 @@ class Route(BaseModel):
 
     @field_validator("method", "target_method")
     @classmethod
-    def _check_method(cls, value: str) -> str:
-        method = value.upper()
-        if method and method not in platform_rules.UPSTREAM_METHODS:
-            raise ValueError(f"is not one of {', '.join(platform_rules.UPSTREAM_METHODS)}")
-        return method
+    def _check_method(cls, value: str, field: ValidationInfo) -> str:
+        if value.upper() in METHODS:
+            return value.upper()
+        if field.field_name == "method":
+            raise ValueError(f"is not one of {', '.join(METHODS)}: set another one as target_method")
+        if value and not _METHOD.fullmatch(value):
+            raise ValueError("is not a valid HTTP method, such as GET")
+        return value
 
     @field_validator("stream", mode="before")
     @classmethod

@@ -70,13 +70,13 @@ def test_a_declared_json_body_is_written_out() -> None:
         ({}, "path"),
         ({"path": "a"}, "path"),
         ({"path": "/a", "target_path": "a"}, "target_path"),
-        ({"path": "/a", "method": "TRACE"}, "method"),
+        ({"path": "/a", "method": "FETCH"}, "method"),
         ({"path": "/a", "port": "8080"}, "port"),
         ({"path": "/a", "port": 70000}, "port"),
         ({"path": "/a", "stream": "yes"}, "stream"),
         ({"path": "/a", "stream": 1}, "stream"),
         ({"path": "/a", "parameters": [{"name": ""}]}, "parameters"),
-        ({"path": "/a", "parameters": [{"name": "a", "in": "cookie"}]}, "parameters"),
+        ({"path": "/a", "parameters": [{"name": "a", "in": "body"}]}, "parameters"),
         ({"path": "/a", "parameters": [{"name": "a", "style": "fancy"}]}, "parameters"),
         ({"path": "/a", "request": {"encoding": "xml"}}, "request"),
         ({"path": "/a", "request": {"file": ["a"]}}, "request"),
@@ -149,3 +149,14 @@ def test_a_skipped_route_is_at_its_own_port_or_the_default(
 )  # fmt: skip
 def test_a_field_is_read_from_the_first_key_that_exists(entry: dict[str, Any], sources: tuple[str, ...]) -> None:
     assert tuple(find_source_key(field, entry) for field in ("path", "target_path", "port")) == sources
+
+
+def test_the_capitalisation_of_an_unusual_method_is_kept() -> None:
+    route = Route(path="/a/copy", target_path="/a", target_method="Copy")
+    assert (route.upstream_method, Route(path="/a", target_method="put").upstream_method) == ("Copy", "PUT")
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "connect", "A B", "É"])
+def test_a_method_that_no_service_has_is_refused(method: str) -> None:
+    with pytest.raises(ValidationError):
+        Route(path="/a", target_method=method)
