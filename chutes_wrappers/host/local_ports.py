@@ -6,6 +6,8 @@ import errno
 import os
 import socket
 
+from chutes_wrappers.runtime.listeners import open_listener
+
 _IPV4_HOST = "127.0.0.1"
 _IPV6_HOST = "::1"
 _ATTEMPTS = 100
@@ -41,6 +43,6 @@ def open_loopback_sockets(port: int) -> list[socket.socket]:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return open_listener(host, port)
     except OSError as error:
         raise OSError(error.errno, f"{os.strerror(error.errno or 0)}, on {host}") from error

@@ -6,7 +6,6 @@ A streaming handler whose client disconnects keeps its thread forever; a native 
 
 from __future__ import annotations
 
-import socket
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -14,6 +13,7 @@ from aiohttp import web
 
 from chutes_wrappers.core.local_guard import REFUSAL_STATUS, LocalGuard
 from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
+from chutes_wrappers.runtime.listeners import open_listener
 
 MAX_REQUEST_BYTES = 1024**3
 
@@ -38,7 +38,7 @@ class LoopbackServer:
         self._own_headers = own_headers
         self._handlers: dict[str, Handler] = {}
         self._runner: web.AppRunner | None = None
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._socket = open_listener("127.0.0.1", 0)
         # A module that is only loaded, to be described, never starts its server.
         weakref.finalize(self, self._socket.close)
         self.port: int = self._socket.getsockname()[1]

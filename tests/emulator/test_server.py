@@ -24,6 +24,7 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from tests.accepted_sockets import sends_small_pieces_immediately
 from tests.commands import Commands
 from tests.emulator.api.client import CODE, Client, make_bearer_header
 from tests.emulator.tokens import TOKEN
@@ -64,6 +65,13 @@ def send_call(owner: Client, secret: str, slug: str = "tester-case") -> requests
     port = owner.url.rpartition(":")[2]
     headers = {**make_bearer_header(secret), "Host": f"{slug}.localhost:{port}"}
     return requests.post(f"{owner.url}/greet", json={"name": "you"}, headers=headers, timeout=60)
+
+
+def test_the_listener_sends_small_pieces_immediately(platform: RunningPlatform) -> None:
+    with socket.create_connection(("127.0.0.1", platform.port)) as client:
+        client.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(1)
+        assert sends_small_pieces_immediately(client)
 
 
 def test_a_deployed_chute_is_hot_and_shows_its_instance(owner: Client) -> None:
