@@ -9,7 +9,17 @@ from pydantic import BaseModel, ConfigDict
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.aliases import build_aliases
 from chutes_wrappers.core.exposure import find_filter_reason, find_hidden_categories
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import METHODS, STREAM_SWITCH, Route, SkippedRoute
+
+# Which of a path's methods becomes its POST.
+_POST_ORDER = (
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    *(method for method in METHODS if method not in ("POST", "PUT", "PATCH", "DELETE")),
+)
 
 
 class PlannedCord(BaseModel):
@@ -137,12 +147,15 @@ def _assign_public_names(
 ) -> dict[tuple[str, str], tuple[str, str]]:
     """Return the public (path, method) of each route key: a method that is not public becomes a POST.
 
-    Of the methods that are not public, the first of PUT, PATCH, DELETE keeps a path that has no POST. Any other method gets
+    So does a GET, HEAD or DELETE with a declared body, since the platform sends none with these. Of the methods that are
+    not public, the first of PUT, PATCH, DELETE, GET and the others keeps a path that has no POST. Any other method gets
     ``<path>/<method>``. The order of the routes does not matter.
     """
     public = frozenset(public_methods) | {"POST"}  # whatever is not public becomes a POST
-    keys = sorted({route.key for route in routes}, key=lambda key: (METHODS.index(key[1]), key))
-    names = {key: key for key in keys if key[1] in public}
+    routes = list(routes)
+    with_body = {route.key for route in routes if route.has_declared_body and route.method in BODILESS_METHODS}
+    keys = sorted({route.key for route in routes}, key=lambda key: (_POST_ORDER.index(key[1]), key))
+    names = {key: key for key in keys if key[1] in public and key not in with_body}
     posts = {path for path, method in names if method == "POST"}
     for path, method in keys:
         if (path, method) not in names and path not in posts:

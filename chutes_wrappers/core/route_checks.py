@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from chutes_wrappers.core import platform_checks
 from chutes_wrappers.core.overruled_rules import is_overruled
-from chutes_wrappers.core.path_templates import find_nameless_variable
+from chutes_wrappers.core.path_templates import find_template_problem
 from chutes_wrappers.core.routes import Route
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
@@ -45,10 +45,9 @@ def _find_port_problems(route: Route) -> Iterator[_Problem]:
 
 
 def _find_target_problems(route: Route) -> Iterator[_Problem]:
-    variable = None if route.gradio else find_nameless_variable(route.target_path)
-    if variable:
-        message = f"{variable} in {route.target_path!r} has no name, so callers cannot set it"
-        yield "target_path", f"{message}: name it, or write %7B and %7D for literal braces"
+    problem = None if route.gradio else find_template_problem(route.target_path)
+    if problem:
+        yield "target_path", problem
 
 
 def _find_parameter_problems(route: Route) -> Iterator[_Problem]:

@@ -23,6 +23,7 @@ from pydantic import (
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
+from chutes_wrappers.core.path_templates import normalise_template
 
 ParameterLocation = Literal["path", "query", "querystring", "header", "cookie"]
 Style = Literal["simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject", "cookie"]
@@ -33,6 +34,8 @@ STREAM_SWITCH: Literal["switch"] = "switch"
 METHODS = (*platform_rules.UPSTREAM_METHODS, "OPTIONS", "TRACE", "QUERY")
 # RFC 9110, section 5.6.2. CONNECT is for proxies.
 _METHOD = re.compile(r"(?!CONNECT\Z)[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}", re.IGNORECASE)
+# Methods whose requests usually have no body. RFC 9110, section 9.3.8: a TRACE never has one.
+_BODILESS = ("GET", "HEAD", "OPTIONS", "TRACE")
 _STRICT = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
@@ -123,8 +126,9 @@ class Route(BaseModel):
     """One operation of a wrapped service. JSON shape: an entry of ``routes`` in a manifest.
 
     ``path`` is the public path, ``method`` the service's method, ``port`` the service's port (None: the module's first).
-    ``target_path`` is the path on the service (default: ``path``; ``{name}`` is a path parameter). ``target_method`` is the
-    method on the service if it differs from ``method``; it may be any, as in OpenAPI 3.2's ``additionalOperations``. ``stream``: whether the response is an event stream, or
+    ``target_path`` is the path on the service (default: ``path``; ``{name}`` is a path parameter, also in the forms of other
+    frameworks, which ``core/path_templates.py`` reads). ``target_method`` is the method on the service if it differs from
+    ``method``; it may be any, as in OpenAPI 3.2's ``additionalOperations``. ``stream``: whether the response is an event stream, or
     ``"switch"`` if the caller's ``stream`` field decides. ``request`` None: JSON if the method has a body. ``native``
     leaves the call to the SDK's passthrough. ``exposed`` publishes a path that the filters would leave out. ``gradio``: the
     endpoint of a Gradio app to call instead of ``target_path``. The schemas are self-contained JSON Schema of what a caller
@@ -151,10 +155,23 @@ class Route(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_target_path(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not data.get("target_path") and "path" in data:
-            return {**data, "target_path": data["path"]}
-        return data
+    def _normalise_paths(cls, data: Any) -> Any:
+        """Default ``target_path``, and write the variables of both paths in the forms of ``core/path_templates.py``."""
+        if not isinstance(data, dict) or "path" not in data:
+            return data
+        target_path = data.get("target_path") or data["path"]
+        if not isinstance(data["path"], str) or not isinstance(target_path, str):
+            return {**data, "target_path": target_path}
+        parameters = data.get("parameters", ())
+        declared = _collect_names(parameters, "path")
+        target = normalise_template(target_path, declared)
+        added = [name for name in target.query_names if name not in _collect_names(parameters, "query")]
+        return {
+            **data,
+            "path": normalise_template(data["path"], declared).text,
+            "target_path": target.text,
+            **({"parameters": [*parameters, *({"name": name} for name in added)]} if added else {}),
+        }
 
     @field_validator("path", "target_path")
     @classmethod
@@ -193,8 +210,18 @@ class Route(BaseModel):
 
     @property
     def request_format(self) -> RequestFormat:
-        """``request``, or its default: JSON, and no body for a GET or HEAD."""
-        return self.request or RequestFormat(encoding="none" if self.upstream_method in ("GET", "HEAD") else "json")
+        """``request``, or its default: JSON, and no body for GET, HEAD, OPTIONS and TRACE."""
+        return self.request or RequestFormat(encoding="none" if self.upstream_method in _BODILESS else "json")
+
+    @property
+    def has_declared_body(self) -> bool:
+        """Whether ``request`` declares a body. A GET or DELETE with one is published as POST, so that the body arrives."""
+        return self.request is not None and self.request.encoding != "none"
+
+    @property
+    def may_omit_body(self) -> bool:
+        """Whether an empty object of a caller means a request without a body."""
+        return self.upstream_method in (*_BODILESS, "DELETE") or self.request_format.encoding == "none"
 
     def describe(self) -> str:
         """Return ``METHOD path``, the name of a route in messages."""
@@ -207,6 +234,17 @@ class Route(BaseModel):
     def to_skipped(self, reason: str, default_port: int | None = None) -> SkippedRoute:
         """Return this route as an entry of ``skipped``."""
         return SkippedRoute(path=self.path, method=self.method, port=self.port or default_port, reason=reason)
+
+
+def _collect_names(parameters: Any, place: str) -> set[str]:
+    """Collect the names of the ``parameters``, raw or not, in one place of a request."""
+    names = set()
+    for parameter in parameters if isinstance(parameters, (list, tuple)) else ():
+        if isinstance(parameter, Parameter):
+            names |= {parameter.name} if parameter.place == place else set()
+        elif isinstance(parameter, Mapping) and parameter.get("in", parameter.get("place", "query")) == place:
+            names |= {name} if isinstance(name := parameter.get("name"), str) else set()
+    return names
 
 
 # The keys of each field; the first that exists is used. They are its own key, and those of similar toolkits.
