@@ -11,6 +11,7 @@ from urllib3.util import make_headers
 from yarl import URL
 
 from chutes_wrappers.host.http_sessions import check_login, find_proxy, pin_local_name
+from chutes_wrappers.runtime.client_sessions import open_client_session
 from chutes_wrappers.runtime.connection_pool import make_connector
 
 
@@ -18,15 +19,13 @@ class AsyncSession:
     """A session without netrc, cookies, redirects and a limit of connections. It sends no login unencrypted.
 
     A context manager; it belongs to the event loop in which it is created. With ``has_proxies`` the proxies of the environment
-    are used, for hosts in the network. ``options`` are those of aiohttp.ClientSession.
+    are used, for hosts in the network. ``options`` are those of aiohttp.ClientSession. Limits: ``runtime/client_sessions.py``.
     """
 
     def __init__(self, *, has_proxies: bool = False, headers: Mapping[str, str] | None = None, **options: Any) -> None:
         self._has_proxies = has_proxies
         self._headers = dict(headers or {})
-        self._session = aiohttp.ClientSession(
-            connector=make_connector(), cookie_jar=aiohttp.DummyCookieJar(), **options
-        )
+        self._session = open_client_session(make_connector(), **options)
 
     async def __aenter__(self) -> AsyncSession:
         return self

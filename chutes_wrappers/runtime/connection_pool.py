@@ -6,6 +6,7 @@ the first. So a connection is checked when it is taken.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import secrets
 import select
@@ -13,8 +14,11 @@ import socket
 from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
+
+from chutes_wrappers.runtime.response_heads import HeadReader, InvalidHead
 
 # aiohttp's default.
 _KEEPALIVE_S = 15.0
@@ -33,16 +37,50 @@ CAN_SHARE = _can_check(aiohttp.TCPConnector)
 
 
 def make_connector(
-    *, keepalive_s: float = _KEEPALIVE_S, family: socket.AddressFamily = socket.AF_UNSPEC
+    *,
+    keepalive_s: float = _KEEPALIVE_S,
+    family: socket.AddressFamily = socket.AF_UNSPEC,
+    is_shared: bool = True,
 ) -> aiohttp.TCPConnector:
-    """Return a connector without a limit of connections. It keeps each for ``keepalive_s`` seconds.
+    """Return a connector without a limit of connections. It keeps each for ``keepalive_s`` seconds; none unless ``is_shared``.
 
     A connection with unread bytes is closed when it would be used again. With a version of aiohttp that does not allow this
-    check, each request gets a new connection.
+    check, each request gets a new connection. Heads of responses are read by ``response_heads``.
     """
-    if CAN_SHARE:
-        return _CheckingConnector(limit=0, keepalive_timeout=keepalive_s, family=family)
-    return aiohttp.TCPConnector(limit=0, force_close=True, family=family)
+    if CAN_SHARE and is_shared:
+        connector: aiohttp.TCPConnector = _CheckingConnector(limit=0, keepalive_timeout=keepalive_s, family=family)
+    else:
+        connector = aiohttp.TCPConnector(limit=0, force_close=True, family=family)
+    factory = getattr(connector, "_factory", None)
+    if isinstance(factory, functools.partial):  # in every version from 3.10.0 to 3.14.5
+        vars(connector)["_factory"] = functools.partial(_LenientHandler, **factory.keywords)
+    return connector
+
+
+class _LenientHandler(ResponseHandler):
+    """aiohttp's connection, whose parser gets heads of responses from ``HeadReader``."""
+
+    _heads: HeadReader | None = None
+
+    def set_response_params(self, **options: Any) -> None:
+        self._heads = HeadReader()  # first: the base class parses what has arrived already
+        super().set_response_params(**options)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            ready = self._heads.feed(data) if self._heads else data
+        except InvalidHead as error:
+            if self.transport is not None:
+                self.transport.close()
+            self.set_exception(HttpProcessingError(message=str(error)), error)
+            return
+        if ready or not data:
+            super().data_received(ready)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._heads and (beginning := self._heads.finish()):
+            super().data_received(beginning)
+        super().connection_lost(exc)
 
 
 class _CheckingConnector(aiohttp.TCPConnector):

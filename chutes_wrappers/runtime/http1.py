@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import h11
 
+from chutes_wrappers.runtime.response_heads import MAX_HEAD_BYTES, HeadReader, InvalidHead
 from chutes_wrappers.runtime.tunnel_frames import Head, Header, TunnelCall
 from chutes_wrappers.runtime.tunnel_request import find_hop_by_hop_names
 from chutes_wrappers.runtime.upstream import HOST
 
-MAX_HEAD_BYTES = 256 * 1024
 _PIECE_BYTES = 256 * 1024
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -53,6 +53,7 @@ class Exchange:
         self._reader = reader
         self._writer = writer
         self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._heads = HeadReader()
         self._sending: asyncio.Task[None] | None = None
 
     async def start(self, call: TunnelCall) -> Head:
@@ -104,10 +105,20 @@ class Exchange:
     async def _next_event(self) -> h11.Event | type[h11.PAUSED]:
         try:
             while (event := self._protocol.next_event()) is h11.NEED_DATA:
-                self._protocol.receive_data(await self._reader.read(_PIECE_BYTES))
+                await self._receive()
+        except InvalidHead as error:
+            raise ServiceDisconnected(f"the service's response cannot be read: {error}") from error
         except (h11.RemoteProtocolError, OSError) as error:
             raise ServiceDisconnected(f"the service aborted its response: {error}") from error
         return event  # type: ignore[return-value]  # NEED_DATA is excluded
+
+    async def _receive(self) -> None:
+        """Pass on what the service sends next. Raises InvalidHead and OSError."""
+        piece = await self._reader.read(_PIECE_BYTES)
+        if ready := self._heads.feed(piece) if piece else self._heads.finish():
+            self._protocol.receive_data(ready)
+        if not piece:
+            self._protocol.receive_data(b"")
 
 
 def _build_wire_headers(call: TunnelCall) -> list[tuple[bytes, bytes]]:

@@ -7,15 +7,18 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.runtime.client_sessions import describe_unreadable, open_client_session
+from chutes_wrappers.runtime.connection_pool import make_connector
 from chutes_wrappers.runtime.launcher import ManagedProcess
 from chutes_wrappers.runtime.listening_ports import explain_missing_ports, find_listeners
+from chutes_wrappers.runtime.module_headers import ServiceHeaders
 
 _MIN_POLL_S = 0.05
 _MAX_POLL_S = 1.0
@@ -38,11 +41,12 @@ def find_readiness_paths(spec: LaunchSpec | None) -> dict[int, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadinessProbe:
-    """One check: an HTTP GET of ``path`` that returns 2xx, or without a path a TCP connection."""
+    """One check: an HTTP GET of ``path`` with ``headers`` that returns 2xx, or without a path a TCP connection."""
 
     host: str
     port: int
     path: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     async def find_problem(self, timeout_s: float) -> str | None:
         """Return why the service is not ready, or None. Never raises, and never takes longer than ``timeout_s``."""
@@ -60,15 +64,27 @@ class ReadinessProbe:
     async def _get(self) -> str | None:
         host = f"[{self.host}]" if ":" in self.host else self.host
         url = f"http://{host}:{self.port}{self.path}"
-        async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as response:
+        connector = make_connector(is_shared=False)
+        async with (
+            open_client_session(connector) as session,
+            session.get(url, headers=self.headers, allow_redirects=False) as response,
+        ):
             if 200 <= response.status < 300:
                 return None
             return f"port {self.port}: GET {self.path} returns {response.status}"
 
 
-def build_probes(ports: Iterable[int], host: str, paths: Mapping[int, str]) -> list[ReadinessProbe]:
-    """Return a probe for each port."""
-    return [ReadinessProbe(host=host, port=port, path=paths.get(port)) for port in dict.fromkeys(ports)]
+def build_probes(
+    ports: Iterable[int], host: str, paths: Mapping[int, str], headers: ServiceHeaders | None = None
+) -> list[ReadinessProbe]:
+    """Return a probe for each port, with the module's ``headers``. Raises ConfigurationError for an unset variable of theirs."""
+
+    def build_probe(port: int) -> ReadinessProbe:
+        path = paths.get(port)
+        selected = headers.select(port, ("GET", path)) if headers is not None and path else {}
+        return ReadinessProbe(host=host, port=port, path=path, headers=selected)
+
+    return [build_probe(port) for port in dict.fromkeys(ports)]
 
 
 async def find_problems(checks: Iterable[ReadinessProbe], timeout_s: float) -> list[str]:
@@ -144,6 +160,8 @@ def _make_not_ready_error(
 
 
 def _format_reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"its response cannot be read: {describe_unreadable(error)}"
     # aiohttp wraps the socket's error, and only that one has the reason.
     cause = getattr(error, "os_error", error)
     if isinstance(cause, ConnectionRefusedError):

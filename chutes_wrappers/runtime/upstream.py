@@ -8,20 +8,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
 from yarl import URL
 
+from chutes_wrappers.runtime.client_sessions import CONNECT_TIMEOUT_S, open_client_session
 from chutes_wrappers.runtime.connection_pool import make_connector
+from chutes_wrappers.runtime.redirects import find_redirect_target
 from chutes_wrappers.runtime.service_headers import read_header
 
 HOST = "127.0.0.1"
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-_LOCAL_NAMES = frozenset({HOST, "localhost", "0.0.0.0", "::1"})
 _MAX_REDIRECTS = 10
-# A busy service lets connections wait. SYN retransmits back off: 1, 3, 7, 15, 31 s.
-_CONNECT_TIMEOUT_S = 60.0
 # For aiohttp, 0 means no timeout.
 _MIN_TIMEOUT_S = 0.001
 # Shorter than the keep-alive of common servers (gunicorn 2 s, uvicorn 5 s), so that few close a connection while it is
@@ -67,7 +65,7 @@ class Upstream:
     def session(self) -> aiohttp.ClientSession:
         """A session with a new connection for each request, without a cookie jar, and with no limit of connections."""
         if self._single is None:
-            self._single = _make_session(aiohttp.TCPConnector(limit=0, force_close=True, family=socket.AF_INET))
+            self._single = _make_session(make_connector(family=socket.AF_INET, is_shared=False))
         return self._single
 
     @asynccontextmanager
@@ -113,9 +111,8 @@ class Upstream:
 
 
 def _make_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
+    return open_client_session(
+        connector,
         read_bufsize=_READ_BUFFER_BYTES,
         headers={"Accept-Encoding": "identity"},
         trace_configs=[_build_trace_config()],
@@ -153,7 +150,7 @@ async def _send(
 
 
 def _build_timeout(left_s: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=max(left_s, _MIN_TIMEOUT_S), connect=_CONNECT_TIMEOUT_S)
+    return aiohttp.ClientTimeout(total=max(left_s, _MIN_TIMEOUT_S), connect=CONNECT_TIMEOUT_S)
 
 
 def _build_redirect(request: UpstreamRequest, response: aiohttp.ClientResponse) -> UpstreamRequest | None:
@@ -161,16 +158,8 @@ def _build_redirect(request: UpstreamRequest, response: aiohttp.ClientResponse) 
     location = read_header(response, "Location")
     if response.status not in (301, 302, 303, 307, 308) or not location:
         return None
-    try:
-        parts = urlsplit(urljoin(f"http://{HOST}:{request.port}{request.target}", location))
-        is_same_service = (
-            parts.scheme == "http" and parts.hostname in _LOCAL_NAMES and (parts.port or 80) == request.port
-        )
-        # With its host: otherwise a path that starts with two slashes would be parsed as one.
-        target = URL(urlunsplit(("http", HOST, parts.path, parts.query, ""))).raw_path_qs
-    except ValueError:  # the service's Location is not a valid URL
-        return None
-    if not is_same_service:
+    target = find_redirect_target(f"http://{HOST}:{request.port}{request.target}", location, (request.port,))
+    if target is None:
         return None
     if response.status == 303 or (response.status in (301, 302) and request.method == "POST"):
         headers = {name: value for name, value in request.headers.items() if name.lower() != "content-type"}

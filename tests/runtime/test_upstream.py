@@ -51,7 +51,15 @@ class Redirector:
 
 @pytest.mark.parametrize(
     "location",
-    [b"/there", b"there", b"http://localhost:PORT/there", b"//0.0.0.0:PORT/there", b"http://[::1]:PORT/there"],
+    [
+        b"/there",
+        b"there",
+        b"http://localhost:PORT/there",
+        b"//0.0.0.0:PORT/there",
+        b"http://[::1]:PORT/there",
+        b"http://localhost/there",
+        b"//127.0.0.2/there",
+    ],
 )
 async def test_a_redirect_within_the_service_is_followed(location: bytes) -> None:
     service = Redirector(location)
@@ -64,7 +72,7 @@ async def test_a_redirect_within_the_service_is_followed(location: bytes) -> Non
     "location",
     [
         b"http://127.0.0.1:1/there",
-        b"http://localhost/there",
+        b"http://localhost:80/there",
         b"http://example.invalid:PORT/there",
         b"//example.invalid:PORT/there",
         b"https://127.0.0.1:PORT/there",

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from yarl import URL
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.module_headers import ModuleHeaders
 from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.discovery.documents import MAX_DOCUMENT_BYTES
+from chutes_wrappers.runtime.client_sessions import describe_unreadable
+from chutes_wrappers.runtime.redirects import find_redirect_target
+from chutes_wrappers.runtime.response_heads import NotHTTP
 
 REQUEST_TIMEOUT_S = 10.0
 # Statuses of a service that is still starting, or of a proxy in front of it; and those that mean "no such path".
 STARTING_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
 NOT_FOUND_STATUSES = frozenset({404, 405, 410})
+# Not a status: the service responds, but its response cannot be read.
+UNREADABLE_STATUS = 0
 _MOST_REDIRECTS = 5
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "::"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service to probe: the port for its routes, and the root URL at which this machine reaches it."""
+    """A service to probe: the port for its routes, and the root URL at which this machine reaches it.
+
+    ``headers`` are those of its module, with the values of their variables.
+    """
 
     port: int
     root: str
+    headers: ModuleHeaders = field(default_factory=ModuleHeaders, repr=False)
 
     @classmethod
     def from_url(cls, base_url: str, port: int | None) -> Service:
@@ -60,28 +69,24 @@ class Service:
     def path_from_url(self, url: str) -> str | None:
         """Return path and query of ``url`` when it is on this service, else None.
 
-        A loopback URL with the service's own port is on this service, whatever port the engine published.
+        The port may be the service's own, whatever port the engine published, or missing (``runtime/redirects.py``).
         """
-        try:
-            target, root = URL(url), URL(self.root)
-        except ValueError:
-            return None
-        if target.scheme not in ("http", "https"):
-            return None
-        is_root = (target.host, target.port) == (root.host, root.port) and target.scheme == root.scheme
-        is_service_port = {target.host, root.host} <= _LOOPBACK and target.port in (self.port, root.port)
-        return target.raw_path_qs if is_root or is_service_port else None
+        return find_redirect_target(self.root, url, (self.port, URL(self.root).port or self.port))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """A response: ``path`` is where redirects ended, ``problem`` says why ``body`` is not the document at that path."""
+    """A response: ``path`` is where redirects ended, ``problem`` says why ``body`` is not the document at that path.
+
+    ``challenge`` is the WWW-Authenticate header of a 401.
+    """
 
     status: int
     path: str
     content_type: str = ""
     body: bytes = b""
     problem: str | None = None
+    challenge: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +116,16 @@ async def fetch(
     except asyncio.TimeoutError:  # the builtin TimeoutError only from Python 3.11 on
         return NoResponse(reason="it did not respond in time")
     except aiohttp.ClientResponseError as error:
-        return NoResponse(reason=f"its response is not HTTP ({_shorten(error.message)})", is_other_protocol=True)
+        return _build_unreadable_response(path, error)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return NoResponse(reason=f"no response ({_shorten(str(error) or type(error).__name__)})")
+
+
+def _build_unreadable_response(path: str, error: aiohttp.ClientResponseError) -> Response | NoResponse:
+    reason = describe_unreadable(error)
+    if NotHTTP.is_reason(reason):
+        return NoResponse(reason=f"its response is {reason}", is_other_protocol=True)
+    return Response(status=UNREADABLE_STATUS, path=path, problem=f"returns what cannot be read: {reason}")
 
 
 def _shorten(text: str) -> str:
@@ -124,12 +136,20 @@ async def _fetch(
     session: AsyncSession, service: Service, path: str, timeout: aiohttp.ClientTimeout, redirects_left: int
 ) -> Response:
     url = URL(service.root + path)
-    async with session.request("GET", url, timeout=timeout) as response:
+    headers = service.headers.select(service.port, ("GET", url.path))
+    async with session.request("GET", url, timeout=timeout, headers=headers) as response:
         location = response.headers.get("Location", "") if 300 <= response.status < 400 else ""
         if not location or redirects_left == 0:
             body, problem = await _read_body(response)
             content_type = response.headers.get("Content-Type", "")
-            return Response(status=response.status, path=path, content_type=content_type, body=body, problem=problem)
+            return Response(
+                status=response.status,
+                path=path,
+                content_type=content_type,
+                body=body,
+                problem=problem,
+                challenge=response.headers.get("WWW-Authenticate", ""),
+            )
     redirect_url = urljoin(str(url), location)
     next_path = service.path_from_url(redirect_url)
     if next_path is None:
