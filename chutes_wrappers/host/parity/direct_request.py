@@ -8,27 +8,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import RequestFormat, Route
+from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.runtime.parameters import build_target
 
 _FILE_KEYS = {"filename", "content_type", "data"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class DirectRequest:
-    """A request to the service. ``target`` is path and query, encoded."""
-
-    port: int
-    method: str
-    target: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = field(default=b"", repr=False)
 
 
 def build_direct_request(

@@ -1,4 +1,4 @@
-"""Small real files to upload when the examples have none: a picture, a sound, a text. Pure."""
+"""Small real files to upload when the examples have none: a picture, a sound, a text, a document. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,55 @@ from chutes_wrappers.runtime.files import File
 _PICTURE_WORDS = ("image", "img", "photo", "picture", "mask")
 _SOUND_WORDS = ("audio", "sound", "voice", "speech", "wav", "music", "speaker")
 _SAMPLE_RATE = 16_000
+# Subtype, or the ending after its "+" → name and content.
+_FILES = {
+    "json": ("sample.json", b"{}"),
+    "csv": ("sample.csv", b"a,b\n1,2\n"),
+    "xml": ("sample.xml", b"<a/>"),
+    "html": ("sample.html", b"<!doctype html><title>a</title>"),
+    "yaml": ("sample.yaml", b"a: 1\n"),
+    "zip": ("sample.zip", b"PK\x05\x06" + bytes(18)),
+    "gif": ("sample.gif", b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"),
+    "pdf": (
+        "sample.pdf",
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n",
+    ),
+}
 
 
-def make_sample_file(field: str) -> dict[str, str]:
-    """Return a file for a field, by its name, as callers of a chute send it.
+def make_sample_file(field: str, media_types: str = "") -> dict[str, str]:
+    """Return a file for a field, by the ``media_types`` that are declared for it, else by its name.
 
-    It has the form ``{"filename", "content_type", "data": base64}``.
+    It has the form in which callers of a chute send files: ``{"filename", "content_type", "data": base64}``.
     """
-    name = field.lower()
+    names = [name.partition(";")[0].strip().lower() for name in media_types.split(",")]
+    file = next(filter(None, map(_make_file_of_type, names)), None) or _make_file_by_name(field.lower())
+    return file.to_json()
+
+
+def _make_file_by_name(name: str) -> File:
     if any(word in name for word in _PICTURE_WORDS):
-        return File(filename="sample.png", content_type="image/png", data=make_picture()).to_json()
+        return File(filename="sample.png", content_type="image/png", data=make_picture())
     if any(word in name for word in _SOUND_WORDS):
-        return File(filename="sample.wav", content_type="audio/wav", data=make_sound()).to_json()
-    return File(filename="sample.txt", content_type="text/plain", data=b"hello\n").to_json()
+        return File(filename="sample.wav", content_type="audio/wav", data=make_sound())
+    return File(filename="sample.txt", content_type="text/plain", data=b"hello\n")
+
+
+def _make_file_of_type(media_type: str) -> File | None:
+    """Return a file of ``media_type``, which may be a range; None for a type that says nothing."""
+    main, _, subtype = media_type.partition("/")
+    if media_type in ("", "*/*", "application/octet-stream", "application/*"):
+        return None
+    if media_type in ("image/png", "image/*"):
+        return File(filename="sample.png", content_type="image/png", data=make_picture())
+    if main == "audio" and subtype in ("*", "wav", "x-wav", "wave", "vnd.wave"):
+        kind = "audio/wav" if subtype == "*" else media_type
+        return File(filename="sample.wav", content_type=kind, data=make_sound())
+    for ending, (name, data) in _FILES.items():
+        if subtype == ending or subtype.endswith(f"+{ending}"):
+            return File(filename=name, content_type=media_type, data=data)
+    data, kind = b"hello\n", "text/plain" if media_type == "text/*" else media_type
+    return File(filename="sample.txt" if main == "text" else "sample.bin", content_type=kind, data=data)
 
 
 def make_picture(width: int = 96, height: int = 64) -> bytes:

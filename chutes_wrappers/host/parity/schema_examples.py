@@ -6,47 +6,45 @@ A specification may contain invalid, huge or recursive schemas. Each gives a val
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from chutes_wrappers.core.body_schemas import build_fallback_schema
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity.sample_files import make_sample_file
+from chutes_wrappers.host.parity.scalar_examples import build_number, build_text, is_allowed
 
 # A deeper schema is recursive.
 _MAX_DEPTH = 12
 # Characters of one example: a schema that refers to itself several times would grow exponentially.
 _MAX_SIZE = 100_000
 _MAX_ITEMS = 1_000
-_MAX_TEXT_LENGTH = 50_000
-_FORMAT_EXAMPLES = {
-    "date": "2026-01-01",
-    "date-time": "2026-01-01T00:00:00Z",
-    "time": "00:00:00Z",
-    "uuid": "00000000-0000-4000-8000-000000000000",
-    "uri": "http://127.0.0.1/",
-    "email": "someone@example.org",
-    "ipv4": "127.0.0.1",
-    "ipv6": "::1",
-    "byte": "YQ==",
-}
+_MAX_PROPERTIES = 100
+_EXAMPLE_KEYS = ("example", "examples", "x-example")
+# What the discriminator of an alternative requires; no keyword of a schema has this name.
+_FIXED = "\0fixed"
 
 
 def build_example_body(route: Route) -> dict[str, Any]:
     """Return a JSON object that a caller of ``route`` may send: fields that its schema requires or has an example of.
 
-    A form without required fields gets its files: an empty form is of no use to any service.
+    A form without required fields gets its files: an empty form is of no use to any service. Credentials are left out.
     """
     schema = route.input_schema or build_fallback_schema(route.request) or {}
-    body = build_example_object(schema)
+    credentials = {parameter.name for parameter in route.parameters if parameter.credential}
+    body = {name: value for name, value in build_example_object(schema).items() if name not in credentials}
     sends_all = route.input_schema is None or not _has_required_fields(schema)
-    files = {name: make_sample_file(name) for name in route.request_format.files or () if name in body or sends_all}
+    parts = route.request_format.parts
+    files = {
+        name: make_sample_file(name, parts[name].content_type if name in parts else "")
+        for name in route.request_format.files or ()
+        if name in body or sends_all
+    }
     return {**body, **files, **_build_app_files(route, body)}
 
 
 def _has_required_fields(schema: Mapping[str, Any]) -> bool:
-    return bool(_ExampleBuilder(schema.get("$defs") or {}).resolve(schema).get("required"))
+    return bool(ExampleBuilder(_look_up_in(schema)).resolve(schema).get("required"))
 
 
 def _build_app_files(route: Route, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,17 +64,26 @@ def _build_app_files(route: Route, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def build_example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object that is valid for ``schema``, whose definitions are in its ``$defs``."""
-    definitions = schema.get("$defs")
-    value = _ExampleBuilder(definitions if isinstance(definitions, Mapping) else {}).build(schema, 0)
+    value = ExampleBuilder(_look_up_in(schema)).build(schema)
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-class _ExampleBuilder:
-    def __init__(self, definitions: Mapping[str, Any]) -> None:
-        self._definitions = definitions
+def _look_up_in(schema: Mapping[str, Any]) -> Callable[[str], Any]:
+    definitions = schema.get("$defs")
+    return lambda reference: (
+        definitions.get(reference.removeprefix("#/$defs/")) if isinstance(definitions, Mapping) else None
+    )
+
+
+class ExampleBuilder:
+    """Builds values for schemas of one document; ``look_up`` returns the value at a ``$ref``, or None."""
+
+    def __init__(self, look_up: Callable[[str], Any]) -> None:
+        self._look_up = look_up
         self._size_left = _MAX_SIZE
 
-    def build(self, schema: Any, depth: int) -> Any:
+    def build(self, schema: Any, depth: int = 0) -> Any:
+        """Return a value for ``schema``: its own example, default or first allowed value, else one within its bounds."""
         if self._size_left <= 0:
             return None
         node = self.resolve(schema)
@@ -87,7 +94,7 @@ class _ExampleBuilder:
         kind = _type_of(node)
         if kind == "object" and (not examples or isinstance(examples[0], Mapping)):
             # An example of the body has no values for the parameters beside it.
-            return {**self._build_object(node, depth), **(examples[0] if examples else {})}
+            return self._build_object(node, examples[0] if examples else {}, depth)
         if examples:
             return examples[0]
         if kind == "array":
@@ -107,28 +114,126 @@ class _ExampleBuilder:
                 continue
             reference = part.get("$ref")
             if isinstance(reference, str):
-                pending.append(self._definitions.get(reference.removeprefix("#/$defs/")))
+                pending.append(self._look_up(reference))
             pending += _get_list(part, "allOf")
-            alternatives = _get_list(part, "anyOf") or _get_list(part, "oneOf")
-            pending += [each for each in alternatives if not _is_null(each)][:1]
+            for keyword in ("anyOf", "oneOf"):
+                alternatives = [each for each in _get_list(part, keyword) if not _is_null(each)][:1]
+                pending += alternatives
+                _merge_schema(node, {_FIXED: _find_discriminated(part, alternatives)})
             _merge_schema(node, part)
         return node
 
-    def _build_object(self, node: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        properties, required = node.get("properties"), _get_list(node, "required")
-        children = {
+    def _build_object(self, node: Mapping[str, Any], example: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        properties = {
             name: child
-            for name, child in (properties.items() if isinstance(properties, Mapping) else ())
-            if name in required or (isinstance(child, Mapping) and child.keys() & {"example", "examples"})
+            for name, child in _get_object(node, "properties").items()
+            if not (isinstance(child, Mapping) and child.get("readOnly") is True)
         }
+        required = {name for name in _get_list(node, "required") if isinstance(name, str)}
+        selected = [name for name, child in properties.items() if name in required or _has_example(child)]
+        value = self._build_properties(properties, [name for name in selected if name not in example], depth)
+        fixed = {name: text for name, text in node.get(_FIXED, {}).items() if not _has_value(properties.get(name))}
+        value = {**value, **fixed, **example}
+        value |= self._build_dependent(node, properties, value, depth)
+        return {**value, **self._build_further(node, properties, value, depth)}
+
+    def _build_properties(self, properties: Mapping[str, Any], names: Iterable[str], depth: int) -> dict[str, Any]:
+        children = {name: properties.get(name, {}) for name in names}
         self._size_left -= sum(map(len, children))
         return {name: self.build(child, depth + 1) for name, child in children.items()}
 
+    def _build_dependent(
+        self, node: Mapping[str, Any], properties: Mapping[str, Any], value: Mapping[str, Any], depth: int
+    ) -> dict[str, Any]:
+        """Return what ``if`` with ``then`` or ``else``, and ``dependentRequired``, add to ``value``."""
+        condition = node.get("if")
+        applied = (
+            node.get("then" if self._meets(value, condition) else "else") if isinstance(condition, Mapping) else None
+        )
+        branch = self.resolve(applied)
+        further, dependent = _get_object(branch, "properties"), _get_object(node, "dependentRequired")
+        names = [*_get_list(branch, "required"), *(name for key in value for name in _get_list(dependent, key))]
+        missing = [name for name in dict.fromkeys(names) if isinstance(name, str) and name not in value]
+        merged = {name: {"allOf": [further[name], properties.get(name, {})]} for name in further}
+        return self._build_properties({**properties, **merged}, missing, depth)
+
+    def _meets(self, value: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
+        """Return whether ``value`` has what ``condition`` requires, and the properties that it names are allowed by it."""
+        node = self.resolve(condition)
+        has_required = all(name in value for name in _get_list(node, "required"))
+        return has_required and all(
+            is_allowed(value[name], self.resolve(child))
+            for name, child in _get_object(node, "properties").items()
+            if name in value
+        )
+
+    def _build_further(
+        self, node: Mapping[str, Any], properties: Mapping[str, Any], value: Mapping[str, Any], depth: int
+    ) -> dict[str, Any]:
+        """Return the properties that ``minProperties`` still requires: declared ones, then others."""
+        minimum = node.get("minProperties")
+        count = min(minimum, _MAX_PROPERTIES) - len(value) if isinstance(minimum, int) else 0
+        names = [name for name in properties if name not in value][: max(count, 0)]
+        further = self._build_properties(properties, names, depth)
+        others = {f"key{number}": node.get("additionalProperties", {}) for number in range(1, count - len(names) + 1)}
+        is_open = node.get("additionalProperties") is not False
+        return {**further, **(self._build_properties(others, others, depth) if is_open else {})}
+
     def _build_array(self, node: Mapping[str, Any], depth: int) -> list[Any]:
         prefix = _get_list(node, "prefixItems")
-        minimum = node.get("minItems", 1 if "items" in node else 0)
+        minimum = node.get("minItems", 1 if "items" in node and node.get("maxItems") != 0 else 0)
         missing = max(0, min(minimum if isinstance(minimum, int) else 0, _MAX_ITEMS) - len(prefix))
-        return [self.build(child, depth + 1) for child in [*prefix, *[node.get("items", {})] * missing]]
+        contained = [node["contains"]] if "contains" in node and missing else []
+        schemas = [*prefix, *contained, *[node.get("items", {})] * (missing - len(contained))]
+        items = [self.build(child, depth + 1) for child in schemas]
+        return self._make_unique(items, node.get("items")) if node.get("uniqueItems") is True else items
+
+    def _make_unique(self, items: list[Any], schema: Any) -> list[Any]:
+        """Return ``items`` with other allowed values in the place of repeated ones, where such are known."""
+        node, unique = self.resolve(schema), list[Any]()
+        for item in items:
+            variants = [item, *_get_list(node, "enum"), *_vary(item, len(items))]
+            unique.append(next((each for each in variants if each not in unique and is_allowed(each, node)), item))
+        return unique
+
+
+def _vary(value: Any, count: int) -> list[Any]:
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, (int, float)):
+        return [value + number for number in range(1, count * 8)]
+    if isinstance(value, Mapping):
+        return [
+            {**value, name: other}
+            for name, each in value.items()
+            if not isinstance(each, Mapping)
+            for other in _vary(each, count)
+        ][: count * 8]
+    return [f"{value[: -len(str(number))]}{number}" for number in range(1, count * 8)] if isinstance(value, str) else []
+
+
+def _find_discriminated(part: Mapping[str, Any], alternatives: list[Any]) -> dict[str, str]:
+    """Return the property with which a ``discriminator`` names the first of ``alternatives``, and its value."""
+    discriminator = part.get("discriminator")
+    reference = alternatives[0].get("$ref") if alternatives and isinstance(alternatives[0], Mapping) else None
+    if not isinstance(discriminator, Mapping) or not isinstance(reference, str):
+        return {}
+    name, mapping = discriminator.get("propertyName"), discriminator.get("mapping")
+    schema_name = reference.rsplit("/", 1)[-1]
+    targets = mapping.items() if isinstance(mapping, Mapping) else ()
+    value = next(
+        (key for key, target in targets if isinstance(target, str) and target.rsplit("/", 1)[-1] == schema_name),
+        schema_name,
+    )
+    return {name: value} if isinstance(name, str) else {}
+
+
+def _has_value(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and bool(schema.keys() & {"const", "enum", *_EXAMPLE_KEYS})
+
+
+def _has_example(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and any(key in schema for key in _EXAMPLE_KEYS)
 
 
 def _get_list(node: Mapping[str, Any], keyword: str) -> list[Any]:
@@ -136,10 +241,15 @@ def _get_list(node: Mapping[str, Any], keyword: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _get_object(node: Mapping[str, Any], keyword: str) -> Mapping[str, Any]:
+    value = node.get(keyword)
+    return value if isinstance(value, Mapping) else {}
+
+
 def _merge_schema(node: dict[str, Any], part: Mapping[str, Any]) -> None:
     for key, value in part.items():
-        if key == "properties" and isinstance(value, Mapping):
-            node["properties"] = {**node.get("properties", {}), **value}
+        if key in ("properties", _FIXED) and isinstance(value, Mapping):
+            node[key] = {**node.get(key, {}), **value}
         elif key == "required" and isinstance(value, list):
             node["required"] = [*node.get("required", ()), *value]
         else:
@@ -147,11 +257,10 @@ def _merge_schema(node: dict[str, Any], part: Mapping[str, Any]) -> None:
 
 
 def _find_examples(node: Mapping[str, Any]) -> list[Any]:
-    examples, values = node.get("examples"), node.get("enum")
-    if isinstance(examples, list) and examples:
-        return examples
-    singles = [node[key] for key in ("example", "const", "default") if key in node]
-    return singles or (values if isinstance(values, list) else [])
+    """Return the values that a schema itself has, without those that it forbids; its examples come first."""
+    examples = _get_list(node, "examples")
+    singles = [node[key] for key in ("example", "x-example", "const", "default") if key in node]
+    return [value for value in (*examples, *singles, *_get_list(node, "enum")) if is_allowed(value, node)]
 
 
 def _is_null(schema: Any) -> bool:
@@ -163,38 +272,14 @@ def _type_of(node: Mapping[str, Any]) -> str:
     for kind in kinds if isinstance(kinds, list) else [kinds]:
         if isinstance(kind, str) and kind != "null":
             return kind
-    return "object" if "properties" in node else "array" if "items" in node else "string"
+    if "properties" in node or "additionalProperties" in node or _get_list(node, "required"):
+        return "object"
+    return "array" if "items" in node or "prefixItems" in node else "string"
 
 
 def _build_scalar(kind: str, node: Mapping[str, Any]) -> Any:
     if kind == "boolean":
         return False
     if kind in ("integer", "number"):
-        try:
-            number = _build_number(node, is_whole=kind == "integer")
-            return number if math.isfinite(number) else 1
-        except (TypeError, ValueError, ArithmeticError):  # limits that are not numbers, or that no float can hold
-            return 1
-    return _build_text(node)
-
-
-def _build_number(node: Mapping[str, Any], *, is_whole: bool) -> float:
-    step = node.get("multipleOf") or (1 if is_whole else 0.5)
-    low = node.get("exclusiveMinimum", node.get("minimum"))
-    high = node.get("exclusiveMaximum", node.get("maximum"))
-    if isinstance(low, bool) or not isinstance(low, int | float):
-        low = 1 if not isinstance(high, int | float) or high >= 1 else high - step
-    number = -(-low // step) * step
-    if "exclusiveMinimum" in node and number <= low:
-        number += step
-    return int(number) if is_whole else number
-
-
-def _build_text(node: Mapping[str, Any]) -> str:
-    text = _FORMAT_EXAMPLES.get(str(node.get("format")), "hello")
-    if node.get("contentEncoding") == "base64":
-        text = "YQ=="
-    min_length, max_length = node.get("minLength", 0), node.get("maxLength")
-    if isinstance(min_length, int) and len(text) < (min_length := min(min_length, _MAX_TEXT_LENGTH)):
-        text = (text * (min_length // len(text) + 1))[:min_length]
-    return text[:max_length] if isinstance(max_length, int) else text
+        return build_number(node, is_whole=kind == "integer")
+    return build_text(node)

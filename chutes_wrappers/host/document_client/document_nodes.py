@@ -1,0 +1,93 @@
+"""The nodes of a specification, with their ``$ref``s resolved. Pure.
+
+A document may be invalid anywhere: what is not of the expected kind is read as empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+# More references in a row are circular.
+_MAX_CHAIN_LENGTH = 50
+_MAX_PARTS = 200
+
+
+class Nodes:
+    """Resolves references within one document, which are JSON pointers (RFC 6901)."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+
+    def resolve(self, node: Any) -> dict[str, Any]:
+        """Return the object that ``node`` refers to, with the keys beside its ``$ref`` on top; empty if there is none."""
+        siblings: dict[str, Any] = {}
+        for _ in range(_MAX_CHAIN_LENGTH):
+            if not isinstance(node, Mapping):
+                return {}
+            if not isinstance(node.get("$ref"), str):
+                return {**node, **siblings}
+            siblings = {**{key: value for key, value in node.items() if key != "$ref"}, **siblings}
+            node = self.look_up(node["$ref"])
+        return {}
+
+    def look_up(self, reference: str) -> Any:
+        """Return the value at a reference within the document, or None."""
+        if not reference.startswith("#"):
+            return None
+        target: Any = self.document
+        for token in reference[1:].split("/")[1:]:
+            key = unquote(token).replace("~1", "/").replace("~0", "~")
+            if isinstance(target, Mapping):
+                target = target.get(key)
+            elif isinstance(target, list) and key.isascii() and key.isdigit() and int(key) < len(target):
+                target = target[int(key)]
+            else:
+                return None
+        return target
+
+    def iterate_parts(self, schema: Any) -> Iterator[dict[str, Any]]:
+        """Yield a schema and everything that it is composed of: its target, ``allOf``, and its alternatives."""
+        pending, seen = [schema], 0
+        while pending and seen < _MAX_PARTS:
+            part, seen = self.resolve(pending.pop(0)), seen + 1
+            yield part
+            for keyword in ("allOf", "anyOf", "oneOf"):
+                pending += get_list(part, keyword)
+
+    def find_types(self, schema: Any) -> set[str]:
+        """Return the JSON types that a schema names, without ``null``; empty if it allows any."""
+        types: set[str] = set()
+        for part in self.iterate_parts(schema):
+            declared = part.get("type")
+            names = declared if isinstance(declared, list) else [declared]
+            types |= {name for name in names if isinstance(name, str) and name != "null"}
+            if not any(isinstance(name, str) for name in names):
+                types |= {"object"} if "properties" in part else {"array"} if "items" in part else set()
+        return types
+
+    def find_properties(self, schema: Any) -> dict[str, Any]:
+        """Return the properties of a schema and its parts; the first declaration of a name counts."""
+        properties: dict[str, Any] = {}
+        for part in self.iterate_parts(schema):
+            properties = {**get_mapping(part, "properties"), **properties}
+        return properties
+
+
+def get_mapping(node: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return ``node[key]`` if it is an object, else an empty one."""
+    value = node.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def get_list(node: Mapping[str, Any], key: str) -> list[Any]:
+    """Return ``node[key]`` if it is a list, else an empty one."""
+    value = node.get(key)
+    return value if isinstance(value, list) else []
+
+
+def get_text(node: Mapping[str, Any], key: str) -> str:
+    """Return ``node[key]`` if it is text, else an empty text."""
+    value = node.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,112 @@
+"""Parameters and security schemes of an operation, read from its document as a client of the service does. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, cast, get_args
+
+from chutes_wrappers.host.document_client.declared_examples import list_examples
+from chutes_wrappers.host.document_client.document_nodes import Nodes, get_list, get_mapping, get_text
+from chutes_wrappers.host.document_client.operation import OperationParameter, Place, ValueFormat
+
+_VARIABLE = re.compile(r"\{([^{}]+)\}")
+# Flask's, Starlette's, Go's and RFC 6570's ways to say that a value may have slashes.
+_OPERATORS = re.compile(r"\A[+#./;?&*]+|(?:[+*]|\.\.\.|:.*)\Z", re.DOTALL)
+# OpenAPI ignores header parameters with these names: they are said by media types and security schemes.
+_IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})
+_COLLECTION_STYLES = {"ssv": "spaceDelimited", "pipes": "pipeDelimited", "tsv": "tabDelimited"}
+AUTHORIZATION = "Authorization"
+
+
+def read_parameters(
+    nodes: Nodes, item: Mapping[str, Any], operation: Mapping[str, Any], path: str
+) -> tuple[OperationParameter, ...]:
+    """Return the parameters of an operation, and those of its path item that it does not override."""
+    found: dict[tuple[str, str], OperationParameter] = {}
+    variables = find_path_variables(path)
+    for node in list_parameter_nodes(nodes, item, operation):
+        name, place = get_text(node, "name"), get_text(node, "in")
+        if place not in get_args(Place) or (not name and place != "querystring"):
+            continue
+        if (place == "path" and name not in variables) or (place == "header" and name.lower() in _IGNORED_HEADERS):
+            continue
+        found.setdefault((place, name), _read_parameter(nodes, node, name, cast(Place, place)))
+    declared = {variables[name] for place, name in found if place == "path"}
+    for name in dict.fromkeys(variables.values()):
+        if name not in declared:
+            found["path", name] = OperationParameter(
+                name=name, place="path", schema={"type": "string"}, is_required=True
+            )
+    return tuple(found.values())
+
+
+def find_path_variables(path: str) -> dict[str, str]:
+    """Return name → plain name of the variables of a template: ``b+`` and ``b`` for ``{b+}``, both with the value ``b``."""
+    names = {text: _OPERATORS.sub("", text) or text for text in _VARIABLE.findall(path)}
+    return {**names, **{name: name for name in names.values()}}
+
+
+def list_parameter_nodes(nodes: Nodes, item: Mapping[str, Any], operation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the parameter objects of an operation, before those of its path item."""
+    return [nodes.resolve(node) for owner in (operation, item) for node in get_list(owner, "parameters")]
+
+
+def _read_parameter(nodes: Nodes, node: Mapping[str, Any], name: str, place: Place) -> OperationParameter:
+    content = get_mapping(node, "content")
+    media_type = next(iter(content), "")
+    media = nodes.resolve(content.get(media_type)) if media_type else {}
+    schema = media.get("schema") if media_type else node.get("schema", node)
+    return OperationParameter(
+        name=name,
+        place=place,
+        format=ValueFormat(content_type=media_type) if media_type else _read_format(node),
+        schema=schema,
+        is_required=node.get("required") is True or place == "path",
+        examples=(*list_examples(nodes, node), *list_examples(nodes, media)),
+    )
+
+
+def _read_format(node: Mapping[str, Any]) -> ValueFormat:
+    if "schema" not in node and "type" in node:  # Swagger 2.0
+        collection = get_text(node, "collectionFormat") or "csv"
+        is_array = node.get("type") == "array"
+        style = _COLLECTION_STYLES.get(collection, "") if node.get("in") in ("query", "formData") else ""
+        return ValueFormat(style=style, explode=collection == "multi") if is_array else ValueFormat()
+    explode = node.get("explode")
+    return ValueFormat(
+        style=get_text(node, "style"),
+        explode=explode if isinstance(explode, bool) else None,
+        allow_reserved=node.get("allowReserved") is True,
+    )
+
+
+def read_credentials(
+    nodes: Nodes, operation: Mapping[str, Any], parameters: Iterable[OperationParameter]
+) -> tuple[OperationParameter, ...]:
+    """Return the credentials that the operation's security requirements name, by the names that are sent."""
+    document = nodes.document
+    schemes = {**get_mapping(document, "securityDefinitions")}
+    schemes |= get_mapping(get_mapping(document, "components"), "securitySchemes")
+    requirements = operation.get("security", document.get("security"))
+    named = (
+        [name for each in requirements if isinstance(each, Mapping) for name in each]
+        if isinstance(requirements, list)
+        else []
+    )
+    declared = {(each.place, each.name.lower()) for each in parameters}
+    found: dict[tuple[str, str], OperationParameter] = {}
+    for name in named:
+        credential = _read_scheme(nodes.resolve(schemes.get(name)))
+        if credential and (credential.place, credential.name.lower()) not in declared:
+            found.setdefault((credential.place, credential.name.lower()), credential)
+    return tuple(found.values())
+
+
+def _read_scheme(scheme: Mapping[str, Any]) -> OperationParameter | None:
+    kind, place = get_text(scheme, "type"), get_text(scheme, "in")
+    if kind == "apiKey" and place in ("header", "query", "cookie") and get_text(scheme, "name"):
+        return OperationParameter(name=scheme["name"], place=cast(Place, place), is_credential=True)
+    if kind in ("http", "basic", "oauth2", "openIdConnect"):
+        return OperationParameter(name=AUTHORIZATION, place="header", is_credential=True)
+    return None

@@ -1,0 +1,160 @@
+"""The request of an operation for a call: what a client of the service sends. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
+from chutes_wrappers.host.document_client.body_formats import EncodedBody, encode_body, encode_json, is_wrapper
+from chutes_wrappers.host.document_client.direct_request import DirectRequest
+from chutes_wrappers.host.document_client.document_parameters import find_path_variables
+from chutes_wrappers.host.document_client.operation import Operation, OperationParameter, ValueFormat
+from chutes_wrappers.host.document_client.operation_examples import build_parameter_value
+from chutes_wrappers.host.document_client.value_formats import (
+    format_header_value,
+    format_path_value,
+    iterate_cookies,
+    iterate_query,
+    to_text,
+)
+
+_VARIABLE = re.compile(r"\{([^{}]+)\}")
+_HAS_SLASHES = re.compile(r"\A[+*]|(?:[+*]|\.\.\.|:path)\Z")
+_LITERAL = "/%:@!$&'()*+,;=~"
+
+
+def build_request(operation: Operation, port: int, example: Mapping[str, Any]) -> DirectRequest:
+    """Return the request that a client of the service on ``port`` sends for ``example``, a call's public JSON.
+
+    A required parameter that the example lacks gets a value of its own, but no credential does. Raises WrapperError with the
+    reason when the operation cannot carry the example.
+    """
+    values, fields = _separate_values(operation, example)
+    body, rest = _select_body_fields(operation, fields)
+    content, content_type = _encode(operation, body)
+    headers = {"Content-Type": content_type} if content_type else {}
+    return DirectRequest(
+        port=port,
+        method=operation.method,
+        target=_build_target(operation, values, rest),
+        headers={**headers, **_build_headers(operation, values)},
+        body=content,
+    )
+
+
+_Values = Mapping[int, Any]
+
+
+def _separate_values(operation: Operation, example: Mapping[str, Any]) -> tuple[_Values, dict[str, Any]]:
+    """Return the values of the parameters by their index, and the fields that remain for the body."""
+    in_body = (
+        operation.nodes.find_properties(operation.body.schema).keys()
+        if operation.is_from_document and operation.body
+        else ()
+    )
+    fields, values = dict(example), {}
+    for index, parameter in enumerate(operation.parameters):
+        is_shared = parameter.name in in_body
+        if parameter.name in example and (not is_shared or parameter.is_required):
+            value = example[parameter.name]
+            if not is_shared:
+                fields.pop(parameter.name, None)
+        elif parameter.is_required and not parameter.is_credential:
+            value = build_parameter_value(operation, parameter)
+        else:
+            value = None
+        if value is not None:
+            values[index] = value
+    return values, fields
+
+
+def _select_body_fields(operation: Operation, fields: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Return the fields of the body, None if there is none, and the fields that go into the query string."""
+    if operation.body is not None:
+        is_empty = not fields and (operation.method in BODILESS_METHODS or not operation.body.is_required)
+        return (None if is_empty and operation.body.kind != "json" else fields), {}
+    if operation.method in ("GET", "HEAD", "DELETE"):
+        return None, fields
+    return (fields or None), {}
+
+
+def _encode(operation: Operation, fields: dict[str, Any] | None) -> EncodedBody:
+    if fields is None:
+        return b"", ""
+    if operation.body is None:
+        value = fields["body"] if is_wrapper(fields) else fields
+        return encode_json(value), "application/json"
+    if not fields and operation.method in BODILESS_METHODS:
+        return b"", ""
+    return encode_body(operation.body, fields)
+
+
+def _build_target(operation: Operation, values: _Values, rest: Mapping[str, Any]) -> str:
+    path, _, fixed = operation.path.partition("#")[0].partition("?")
+    variables = find_path_variables(operation.path)
+    by_name = {
+        variables.get(parameter.name, parameter.name): (parameter, values.get(index))
+        for index, parameter in enumerate(operation.parameters)
+        if parameter.place == "path"
+    }
+    fixed = _VARIABLE.sub(lambda match: quote(to_text(by_name[variables[match[1]]][1]), safe=""), fixed)
+    fixed_names = {name for name, _ in parse_qsl(fixed, keep_blank_values=True)}
+    pairs = [pair for pair in _iterate_pairs(operation, values, rest) if pair[0] not in fixed_names]
+    whole = [
+        _format_query_string(parameter, values[index])
+        for index, parameter in enumerate(operation.parameters)
+        if parameter.place == "querystring" and index in values
+    ]
+    query = "&".join([*filter(None, [fixed]), *(f"{name}={value}" for name, value in pairs), *whole])
+    text = _fill_path(path, variables, by_name)
+    return f"{text}?{query}" if query else text
+
+
+def _fill_path(path: str, variables: Mapping[str, str], by_name: Mapping[str, tuple[OperationParameter, Any]]) -> str:
+    texts, end = [], 0
+    for match in _VARIABLE.finditer(path):
+        parameter, value = by_name[variables[match[1]]]
+        if value is None or value == "":
+            raise WrapperError(f"the path of the operation needs `{parameter.name}`, and the call has no value for it")
+        has_slashes = bool(_HAS_SLASHES.search(match[1]))
+        texts += [
+            quote(path[end : match.start()], safe=_LITERAL),
+            format_path_value(parameter.name, value, parameter.format, has_slashes=has_slashes),
+        ]
+        end = match.end()
+    return "".join([*texts, quote(path[end:], safe=_LITERAL)])
+
+
+def _iterate_pairs(operation: Operation, values: _Values, rest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for index, parameter in enumerate(operation.parameters):
+        if parameter.place == "query" and index in values:
+            yield from iterate_query(parameter.name, values[index], parameter.format)
+    for name, value in rest.items():
+        if value is not None:
+            yield quote(name, safe=""), quote(to_text(value), safe="")
+
+
+def _format_query_string(parameter: OperationParameter, value: Any) -> str:
+    """Return a whole query string (OpenAPI 3.2, ``in: querystring``) in the media type that is declared for it."""
+    is_form = "x-www-form-urlencoded" in parameter.format.content_type
+    if is_form and isinstance(value, Mapping):
+        pairs = (pair for name, each in value.items() for pair in iterate_query(name, each, ValueFormat()))
+        return "&".join(f"{name}={text}" for name, text in pairs)
+    return value if is_form and isinstance(value, str) else quote(to_text(value), safe="")
+
+
+def _build_headers(operation: Operation, values: _Values) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    cookies: list[str] = []
+    for index, parameter in enumerate(operation.parameters):
+        if index not in values:
+            continue
+        if parameter.place == "header":
+            headers[parameter.name] = format_header_value(values[index], parameter.format)
+        elif parameter.place == "cookie":
+            cookies += iterate_cookies(parameter.name, values[index], parameter.format)
+    return {**headers, **({"Cookie": "; ".join(cookies)} if cookies else {})}

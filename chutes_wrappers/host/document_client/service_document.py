@@ -1,0 +1,134 @@
+"""A service's specification, as its clients read it: Swagger 2.0 and OpenAPI 3.0, 3.1, 3.2. Pure.
+
+This module shares no code with discovery's readers of operations: what they lose is seen by the parity check.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from chutes_wrappers.host.discovery.documents import parse_document
+from chutes_wrappers.host.document_client.document_bodies import read_body
+from chutes_wrappers.host.document_client.document_nodes import Nodes, get_list, get_mapping, get_text
+from chutes_wrappers.host.document_client.document_parameters import read_credentials, read_parameters
+from chutes_wrappers.host.document_client.operation import Operation
+
+_FIXED_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"})
+_VARIABLE = re.compile(r"\{[^{}]*\}")
+_MAX_SERVERS = 20
+
+
+class ServiceDocument:
+    """The operations of one specification."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.nodes = Nodes(document)
+        self._items = {
+            path: self.nodes.resolve(node)
+            for path, node in get_mapping(document, "paths").items()
+            if path.startswith("/")
+        }
+
+    def find_operation(self, method: str, target_path: str) -> Operation | None:
+        """Return the operation at ``target_path``, a template with the server's prefix; None if there is none.
+
+        A path whose prefix is that of a declared server is preferred, then the longest declared path.
+        """
+        candidates = [
+            (self._is_server_prefix(item, node, prefix), len(path), path, item, node)
+            for path, prefix, item in self._find_items(target_path)
+            if (node := _find_node(self.nodes, item, method)) is not None
+        ]
+        if not candidates:
+            return None
+        _, _, _, item, node = max(candidates, key=lambda candidate: candidate[:3])
+        parameters = read_parameters(self.nodes, item, node, target_path)
+        return Operation(
+            method=method,
+            path=target_path,
+            nodes=self.nodes,
+            parameters=(*parameters, *read_credentials(self.nodes, node, parameters)),
+            body=read_body(self.nodes, item, node),
+            is_from_document=True,
+        )
+
+    def find_links(self) -> Iterator[tuple[tuple[str, str], str, Mapping[str, Any]]]:
+        """Yield the declared links: method and path of the operation that has it, the other's operationId, its parameters."""
+        for path, item in self._items.items():
+            for method, node in _iterate_nodes(self.nodes, item):
+                for response in get_mapping(node, "responses").values():
+                    for link in get_mapping(self.nodes.resolve(response), "links").values():
+                        target = self.nodes.resolve(link)
+                        if name := get_text(target, "operationId"):
+                            yield (method, path), name, get_mapping(target, "parameters")
+
+    def find_operation_id(self, name: str) -> tuple[str, str] | None:
+        """Return method and path, without the server's prefix, of the operation with this ``operationId``."""
+        for path, item in self._items.items():
+            for method, node in _iterate_nodes(self.nodes, item):
+                if node.get("operationId") == name:
+                    return method, path
+        return None
+
+    def _find_items(self, target_path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Yield declared path, prefix and path item of each path that ``target_path`` ends with."""
+        shape = _VARIABLE.sub("{}", target_path)
+        for path, item in self._items.items():
+            declared = _VARIABLE.sub("{}", path)
+            if shape.endswith(declared):
+                yield path, shape[: len(shape) - len(declared)], item
+
+    def _is_server_prefix(self, item: Mapping[str, Any], node: Mapping[str, Any], prefix: str) -> bool:
+        for owner in (node, item, self.nodes.document):
+            prefixes = _read_prefixes(owner)
+            if prefixes:
+                return any(prefix.endswith(each) and (each or not prefix) for each in prefixes)
+        return not prefix
+
+
+def read_service_document(data: bytes, content_type: str = "") -> ServiceDocument:
+    """Return the specification in a response of the service. Raises WrapperError, which says what it is instead."""
+    return ServiceDocument(parse_document(data, content_type))
+
+
+def _find_node(nodes: Nodes, item: Mapping[str, Any], method: str) -> dict[str, Any] | None:
+    return next((node for name, node in _iterate_nodes(nodes, item) if name == method), None)
+
+
+def _iterate_nodes(nodes: Nodes, item: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield method and node of each operation of a path item; OpenAPI 3.2 has other methods beside the fixed ones."""
+    for key, node in item.items():
+        if key.lower() in _FIXED_METHODS and isinstance(node, Mapping):
+            yield key.upper(), nodes.resolve(node)
+    for method, node in get_mapping(item, "additionalOperations").items():
+        if isinstance(node, Mapping):
+            yield method, nodes.resolve(node)
+
+
+def _read_prefixes(node: Mapping[str, Any]) -> list[str]:
+    if isinstance(node.get("basePath"), str):
+        return [_normalise_prefix(node["basePath"])]
+    return [
+        _normalise_prefix(_fill_server(server))
+        for server in get_list(node, "servers")[:_MAX_SERVERS]
+        if isinstance(server, Mapping)
+    ]
+
+
+def _fill_server(server: Mapping[str, Any]) -> str:
+    url = get_text(server, "url")[:2000]
+    for name, variable in get_mapping(server, "variables").items():
+        default = variable.get("default") if isinstance(variable, Mapping) else None
+        url = url.replace("{" + name + "}", str(default)[:200]) if default is not None else url
+    return url[:4000]
+
+
+def _normalise_prefix(url: str) -> str:
+    try:
+        path = unquote(urlsplit(url).path)
+    except ValueError:
+        return ""
+    return "/" + path.strip("/") if path.strip("/") else ""
