@@ -19,6 +19,7 @@ from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.bodies import Body
 from chutes_wrappers.runtime.call_errors import MAX_QUOTED_BYTES, CallFailed
 from chutes_wrappers.runtime.gateway import CallResponse, Gateway
+from chutes_wrappers.runtime.response_heads import MAX_HEAD_BYTES
 from chutes_wrappers.runtime.running_call import RunningCall
 from tests.scenario import find_free_port
 from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture, serve_http_fixture
@@ -153,7 +154,7 @@ def test_a_refused_connection_is_a_429_until_the_service_has_answered_once() -> 
 
 
 def test_a_busy_service_is_a_429_however_often(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream, "_CONNECT_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(upstream, "CONNECT_TIMEOUT_S", 0.02)
     busy = HttpFixture()
     with serve_full_backlog() as busy.port:
         monkeypatch.setattr(startup, "_ready", {busy.port})
@@ -318,7 +319,7 @@ def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: Ht
     "reply",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: some\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD_BYTES + b"\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
     ],
 )
