@@ -1,7 +1,8 @@
 """Conversion of a service's streamed response to lines that the platform supports. Pure.
 
 The SDK forwards a native stream line by line, and the platform reads each as UTF-8 (PLATFORM.md, sections 2 and 3). So a
-frame is whole lines of text: event streams and JSON lines are unchanged, anything else becomes server-sent events.
+frame is whole lines of text: JSON lines are unchanged, event streams but for their line ends, and anything else becomes
+server-sent events.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pybase64 import b64encode
 
 # The SDK reads with aiohttp, which fails for a line of twice its 8 MiB buffer (SDK chute/cord.py).
 MAX_LINE_BYTES = 8 * 1024**2
+_EVENT_TYPE = "text/event-stream"
 _LINE_TYPES = frozenset({
-    "text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
+    "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
     "application/jsonlines", "application/json-seq", "application/stream+json", "application/json",
 })  # fmt: skip
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]+)', re.IGNORECASE)
@@ -44,6 +46,8 @@ class Framing(Protocol):
 def select_framing(content_type: str) -> Framing:
     """Return the framing for a response of this media type."""
     kind = content_type.split(";")[0].strip().lower()
+    if kind == _EVENT_TYPE:
+        return _EventLines()
     if kind in _LINE_TYPES or kind.endswith("+json"):
         return _Lines()
     return _TextEvents(_parse_charset(content_type)) if kind.startswith("text/") else _BinaryEvents(content_type)
@@ -80,6 +84,42 @@ class _Lines:
         self._buffered_bytes += len(piece)
         if self._buffered_bytes > MAX_LINE_BYTES:
             raise LineTooLong
+
+
+class _EventLines(_Lines):
+    """Lines of an event stream with a line feed at the end of each, and without a byte order mark.
+
+    A line may also end with a carriage return alone, or with both (WHATWG HTML, section 9.2.5). The platform knows line feeds only.
+    """
+
+    _line_end = re.compile(rb"\r\n?")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._beginning: bytes | None = b""
+        self._is_after_return = False
+
+    def feed(self, piece: bytes) -> bytes:
+        piece = self._skip_byte_order_mark(piece)
+        if not piece:
+            return b""
+        if self._is_after_return and piece.startswith(b"\n"):
+            piece = piece[1:]
+        self._is_after_return = piece.endswith(b"\r")
+        return super().feed(self._line_end.sub(b"\n", piece))
+
+    def finish(self) -> bytes:
+        beginning, self._beginning = self._beginning, None
+        return (super().feed(beginning) if beginning else b"") + super().finish()
+
+    def _skip_byte_order_mark(self, piece: bytes) -> bytes:
+        """Return ``piece``, or nothing while it may be the beginning of the mark."""
+        if self._beginning is None:
+            return piece
+        piece = self._beginning + piece
+        is_undecided = len(piece) < len(codecs.BOM_UTF8) and codecs.BOM_UTF8.startswith(piece)
+        self._beginning = piece if is_undecided else None
+        return b"" if is_undecided else piece.removeprefix(codecs.BOM_UTF8)
 
 
 class _TextEvents:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import json
+import re
 from typing import Any
 
 import pytest
@@ -36,6 +38,27 @@ def test_lines_are_whole_wherever_the_pieces_end(lines: list[str], places: list[
     for frame in made:
         assert frame.endswith(b"\n")
         frame.decode("utf-8")
+
+
+@given(
+    st.lists(
+        st.tuples(TEXT.map(lambda text: re.sub("[\r\n]", "", text)), st.sampled_from(["\r", "\n", "\r\n"])), max_size=6
+    ),
+    st.sampled_from([b"", codecs.BOM_UTF8]),
+    st.lists(st.integers(0, 500), max_size=6),
+)
+def test_every_line_end_of_an_event_stream_becomes_a_line_feed(
+    lines: list[tuple[str, str]], mark: bytes, places: list[int]
+) -> None:
+    data = mark + "".join(line + end for line, end in lines).encode()
+    expected = re.sub(b"\r\n?", b"\n", data.removeprefix(codecs.BOM_UTF8))
+    assert b"".join(frames("text/event-stream", cut(data, places))) == expected
+
+
+def test_an_event_that_ends_in_returns_is_sent_at_once() -> None:
+    framing = select_framing("text/event-stream")
+    assert framing.feed(b"data: a\r\r") == b"data: a\n\n"
+    assert framing.feed(b"\ndata: b\r\n\r\n") == b"data: b\n\n"
 
 
 @given(TEXT, st.lists(st.integers(0, 500), max_size=6))
