@@ -217,6 +217,10 @@ PRIVATE_NAMES = {
     ("sdk/describe.py", "_shared"),
     ("sdk/describe.py", "_stream"),
     ("sdk/cord_overrides.py", "_public_api_method"),
+    ("sdk/header_wiring.py", "_method"),
+    ("sdk/header_wiring.py", "_passthrough"),
+    ("sdk/header_wiring.py", "_passthrough_port"),
+    ("sdk/header_wiring.py", "_public_api_method"),
 }
 DOCUMENTED = {"_exit", "_getframe"}  # of os and sys
 OWN_MODULES = {"_chutes_wrappers_tools"}

@@ -182,7 +182,12 @@ def _fill_placeholders(text: str, environment: Mapping[str, str]) -> str:
 
 def _matches(key: str, method: str, path: str) -> bool:
     key_method, _, key_path = key.partition(" ")
-    return key_method == method.upper() and bool(_compile_path(key_path).fullmatch(path))
+    return matches_target((key_method, key_path), method, path)
+
+
+def matches_target(target: tuple[str, str], method: str, path: str) -> bool:
+    """Return whether ``target``, a method and a path that may have variables, stands for a request."""
+    return target[0].upper() == method.upper() and bool(_compile_path(target[1]).fullmatch(path))
 
 
 @functools.lru_cache(maxsize=1024)

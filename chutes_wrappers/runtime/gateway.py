@@ -22,7 +22,6 @@ from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime import gradio_call
 from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
-from chutes_wrappers.runtime.bodies import JSON_TYPE
 from chutes_wrappers.runtime.call_errors import (
     CLIENT_ERROR,
     MAX_QUOTED_BYTES,
@@ -30,8 +29,11 @@ from chutes_wrappers.runtime.call_errors import (
     make_service_error,
 )
 from chutes_wrappers.runtime.call_request import build_request
+from chutes_wrappers.runtime.client_sessions import describe_unreadable
 from chutes_wrappers.runtime.failure_attribution import ServiceHealth
 from chutes_wrappers.runtime.files import BINARY_TYPE
+from chutes_wrappers.runtime.gradio_files import AppSession
+from chutes_wrappers.runtime.module_headers import SelectHeaders, add_headers
 from chutes_wrappers.runtime.running_call import RunningCall
 from chutes_wrappers.runtime.service_headers import encode_header_value, read_header
 from chutes_wrappers.runtime.upstream import HOST, ReusedConnectionLost, Upstream, UpstreamRequest
@@ -62,17 +64,22 @@ class Gateway:
         self._upstream = Upstream()
         self._health = ServiceHealth()
 
-    def handle_call(self, route: Route, port: int, call: Mapping[str, Any]) -> CallResponse:
+    def handle_call(
+        self, route: Route, port: int, call: Mapping[str, Any], select_headers: SelectHeaders = dict
+    ) -> CallResponse:
         """Send one call and return the complete response; blocks. Raises CallFailed.
 
         ``call`` is ``{"json": body, "params": query}``, with a RunningCall as ``running`` if the caller may disconnect.
+        ``select_headers`` returns the headers that the service gets with it, unless the call has them.
         """
         if route.stream is False:
             _reject_stream(call)
         if route.gradio is None:
-            work = self._background.submit(self._request(build_request(route, port, call)))
+            work = self._background.submit(
+                self._request(add_headers(build_request(route, port, call), select_headers()))
+            )
         else:
-            work = self._background.submit(self._call_gradio(route.gradio, port, call))
+            work = self._background.submit(self._call_gradio(route.gradio, port, call, select_headers()))
         return (call.get("running") or RunningCall()).wait_for_result(work)
 
     @asynccontextmanager
@@ -83,22 +90,25 @@ class Gateway:
             yield response
 
     async def open_gradio(
-        self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]
+        self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the frames of a Gradio endpoint's response as they arrive; on the background loop only. Raises CallFailed."""
+        """Yield the frames of a Gradio endpoint's response as they arrive; on the background loop only. Raises CallFailed.
+
+        ``headers`` are sent with each request to the app.
+        """
         async with self._count_outcome(port):
-            stream = gradio_call.stream(
-                self._upstream.session, _build_base_url(port), endpoint, _get_gradio_arguments(call)
-            )
+            app = AppSession(self._upstream.session, headers)
+            stream = gradio_call.stream(app, _build_base_url(port), endpoint, _get_gradio_arguments(call))
             async with aclosing(stream) as frames:
                 async for frame in frames:
                     yield frame
 
-    async def _call_gradio(self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]) -> CallResponse:
+    async def _call_gradio(
+        self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> CallResponse:
         async with self._count_outcome(port):
-            work = gradio_call.call(
-                self._upstream.session, _build_base_url(port), endpoint, _get_gradio_arguments(call)
-            )
+            app = AppSession(self._upstream.session, headers)
+            work = gradio_call.call(app, _build_base_url(port), endpoint, _get_gradio_arguments(call))
             content_type, body = await asyncio.wait_for(work, self._timeout_s)
         return CallResponse(content_type=encode_header_value(content_type), body=body)
 
@@ -146,13 +156,13 @@ class Gateway:
             message = "the service closed the connection while the call was sent; it may have executed the call, or not"
             raise CallFailed(message) from error
         except aiohttp.ClientResponseError as error:
-            raise _make_unreadable_error(error) from error
+            raise _make_unreadable_error(describe_unreadable(error)) from error
         except ValueError as error:
             # Invalid input of the caller, or of our encoding: never a failure of the service.
             raise CallFailed(f"the call cannot be sent: {error}") from error
         except (asyncio.TimeoutError, aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, ContentEncodingError):
-                raise _make_unreadable_error(error.__cause__) from error
+                raise _make_unreadable_error(str(error.__cause__)) from error
             raise await self._make_broken_error(port, error) from error
 
     async def _make_service_error(self, port: int, response: aiohttp.ClientResponse) -> CallFailed:
@@ -172,9 +182,9 @@ class Gateway:
         return CallFailed(f"the service aborted the call ({type(error).__name__})", response_status=status)
 
 
-def _make_unreadable_error(error: Exception) -> CallFailed:
+def _make_unreadable_error(reason: str) -> CallFailed:
     """Not counted as a failure: a healthy service returns such a response if a caller chooses the response headers."""
-    return CallFailed(f"the service's response cannot be read: {' '.join(str(error).split())[:_MAX_REASON_LENGTH]}")
+    return CallFailed(f"the service's response cannot be read: {' '.join(reason.split())[:_MAX_REASON_LENGTH]}")
 
 
 def _get_gradio_arguments(call: Mapping[str, Any]) -> Any:

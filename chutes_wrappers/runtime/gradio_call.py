@@ -16,17 +16,17 @@ from yarl import URL
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.runtime import gradio_files
-from chutes_wrappers.runtime.bodies import JSON_TYPE
 from chutes_wrappers.runtime.call_errors import TRY_AGAIN, CallFailed
 from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_arguments import parse_arguments
+from chutes_wrappers.runtime.gradio_files import AppSession
 from chutes_wrappers.runtime.gradio_queue import MessageParser, OutputReader
 from chutes_wrappers.runtime.stream_frames import MAX_LINE_BYTES, encode_event
 
 _QUEUE_FULL = 503
 
 
-async def call(session: aiohttp.ClientSession, base_url: str, endpoint: GradioEndpoint, body: Any) -> tuple[str, bytes]:
+async def call(session: AppSession, base_url: str, endpoint: GradioEndpoint, body: Any) -> tuple[str, bytes]:
     """Return media type and bytes of the endpoint's output for ``body``; for a generator, of its last output.
 
     If the output is a single file, the bytes are the file's. Otherwise they are ``{"data": [...]}``, also for an empty
@@ -44,7 +44,7 @@ async def call(session: aiohttp.ClientSession, base_url: str, endpoint: GradioEn
 
 
 async def stream(
-    session: aiohttp.ClientSession, base_url: str, endpoint: GradioEndpoint, body: Any
+    session: AppSession, base_url: str, endpoint: GradioEndpoint, body: Any
 ) -> AsyncGenerator[bytes, None]:
     """Yield a server-sent event ``{"data": [...]}`` for each output of the endpoint.
 
@@ -68,7 +68,7 @@ async def stream(
 
 
 async def _iter_outputs(
-    session: aiohttp.ClientSession, base_url: str, endpoint: GradioEndpoint, body: Any
+    session: AppSession, base_url: str, endpoint: GradioEndpoint, body: Any
 ) -> AsyncGenerator[list[Any], None]:
     api = base_url + endpoint.prefix
     arguments = await gradio_files.upload(session, api, parse_arguments(endpoint, body))
@@ -79,7 +79,7 @@ async def _iter_outputs(
     )
     url = URL(f"{api}/queue/data").with_query(session_hash=session_hash)
     parser, reader = MessageParser(), OutputReader(endpoint)
-    async with session.get(url, headers=gradio_files.IDENTITY_ENCODING, **gradio_files.REQUEST_OPTIONS) as response:
+    async with session.get(url) as response:
         await gradio_files.check_response(response)
         async for piece in response.content.iter_any():
             for message in parser.feed(piece):
@@ -90,15 +90,12 @@ async def _iter_outputs(
     raise CallFailed("the app aborted its response before it was complete")
 
 
-async def _join(session: aiohttp.ClientSession, api: str, endpoint: GradioEndpoint, request: Mapping[str, Any]) -> None:
+async def _join(session: AppSession, api: str, endpoint: GradioEndpoint, request: Mapping[str, Any]) -> None:
     try:
         data = orjson.dumps({**request, "fn_index": endpoint.fn_index})
     except orjson.JSONEncodeError as error:  # an unpaired surrogate, an integer of more than 64 bits, too deep nesting
         raise CallFailed(f"an argument cannot be sent: {error}") from error
-    headers = {**gradio_files.IDENTITY_ENCODING, "Content-Type": JSON_TYPE}
-    async with session.post(
-        URL(f"{api}/queue/join"), data=data, headers=headers, **gradio_files.REQUEST_OPTIONS
-    ) as response:
+    async with session.post(URL(f"{api}/queue/join"), data, JSON_TYPE) as response:
         try:
             await gradio_files.check_response(response)
         except CallFailed as failure:
@@ -107,7 +104,7 @@ async def _join(session: aiohttp.ClientSession, api: str, endpoint: GradioEndpoi
             raise CallFailed("the app's queue is full; try again", response_status=TRY_AGAIN) from failure
 
 
-async def _download_files(session: aiohttp.ClientSession, api: str, values: list[Any]) -> list[File]:
+async def _download_files(session: AppSession, api: str, values: list[Any]) -> list[File]:
     files, remaining_bytes = [], gradio_files.MAX_FILES_BYTES
     for reference in gradio_files.iter_references(values):
         file = await gradio_files.download(session, api, reference, remaining_bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ import aiohttp
 from aiohttp import FormData
 from yarl import URL
 
+from chutes_wrappers.core.module_headers import add_default_headers
 from chutes_wrappers.core.path_segments import find_path_problem
 from chutes_wrappers.runtime.call_errors import MAX_QUOTED_BYTES, CallFailed, make_service_error
 from chutes_wrappers.runtime.files import BINARY_TYPE, File
@@ -20,13 +22,31 @@ from chutes_wrappers.runtime.service_headers import read_header
 
 # All files of one response together.
 MAX_FILES_BYTES = 512 * 1024**2
-IDENTITY_ENCODING = {"Accept-Encoding": "identity"}
-# Of every request to the app. It serves its API itself: a redirect may lead to another service, or another host.
-REQUEST_OPTIONS: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=None), "allow_redirects": False}
+# The app serves its API itself: a redirect may lead to another service, or another host.
+_REQUEST_OPTIONS: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=None), "allow_redirects": False}
 _MAX_DEPTH = 100
 
 
-async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) -> list[Any]:
+class AppSession:
+    """A session for requests to an app, all of which have ``headers``. Nothing is compressed, redirected or timed out."""
+
+    def __init__(self, session: aiohttp.ClientSession, headers: Mapping[str, str] | None = None) -> None:
+        self._session = session
+        self._headers = add_default_headers({"Accept-Encoding": "identity"}, headers or {})
+
+    def get(self, url: URL) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Send a GET."""
+        return self._session.get(url, headers=self._headers, **_REQUEST_OPTIONS)
+
+    def post(
+        self, url: URL, data: FormData | bytes, content_type: str = ""
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Send a POST; a form has its own content type."""
+        headers = {**self._headers, **({"Content-Type": content_type} if content_type else {})}
+        return self._session.post(url, data=data, headers=headers, **_REQUEST_OPTIONS)
+
+
+async def upload(session: AppSession, api: str, values: list[Any]) -> list[Any]:
     """Upload every ``File`` in ``values`` in one request, and return ``values`` with the app's references in their place."""
     files = list(_iter_files(values))
     if not files:
@@ -37,7 +57,7 @@ async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) ->
         form.add_field(
             "files", io.BytesIO(file.data), filename=_build_upload_name(file), content_type=_build_upload_type(file)
         )
-    async with session.post(URL(f"{api}/upload"), data=form, headers=IDENTITY_ENCODING, **REQUEST_OPTIONS) as response:
+    async with session.post(URL(f"{api}/upload"), form) as response:
         paths = await read_json(response)
     if not isinstance(paths, list) or len(paths) != len(files):
         raise CallFailed("the app accepted the files, but did not return their paths")
@@ -46,11 +66,11 @@ async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) ->
     return replaced
 
 
-async def download(session: aiohttp.ClientSession, api: str, reference: Mapping[str, Any], max_bytes: int) -> File:
+async def download(session: AppSession, api: str, reference: Mapping[str, Any], max_bytes: int) -> File:
     """Download the file of ``reference``, a value of the app. Raises CallFailed if it has more than ``max_bytes``."""
     path = str(reference["path"])
     url = URL(f"{api}/file={quote(path)}", encoded=True)
-    async with session.get(url, headers=IDENTITY_ENCODING, **REQUEST_OPTIONS) as response:
+    async with session.get(url) as response:
         await check_response(response)
         data = await _read_bytes(response, max_bytes)
         content_type = read_header(response, "Content-Type")

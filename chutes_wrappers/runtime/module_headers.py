@@ -14,12 +14,14 @@ from chutes_wrappers.core.module_headers import (
     ModuleHeaders,
     add_default_headers,
     format_secret_command,
+    matches_target,
     read_module_headers,
 )
 from chutes_wrappers.core.route_checks import find_header_problem
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 
-Target = tuple[str, str]
+Target = tuple[str, str]  # method and path
+SelectHeaders = Callable[[], Mapping[str, str]]
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -40,6 +42,7 @@ class ServiceHeaders:
         self._read_chute_headers = read_chute_headers
         self._chute_name = chute_name
         self._resolved: ModuleHeaders | None = None
+        self._names: dict[Target, list[Target]] = {}
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -63,14 +66,40 @@ class ServiceHeaders:
 
         Raises ConfigurationError for an unset variable.
         """
-        selected = self.resolve().select(port, *targets) if self._headers else _NO_HEADERS
+        selected = self.select_of_module(port, *targets)
         chute_headers = self._read_chute_headers()
         return add_default_headers(selected, _clean(chute_headers)) if chute_headers else selected
 
-    def add_to(self, request: UpstreamRequest, targets: Iterable[Target] = ()) -> UpstreamRequest:
-        """Return ``request`` with the headers that it does not have itself."""
-        defaults = self.select(request.port, *targets)
-        return replace(request, headers=add_default_headers(request.headers, defaults)) if defaults else request
+    def add_names(self, service_target: Target, names: Iterable[Target]) -> None:
+        """Remember the names of a route that calls the service at ``service_target``, for requests that come without a route."""
+        self._names.setdefault(service_target, []).extend(names)
+
+    def select_for_request(self, port: int, method: str, path: str, route: str = "") -> Mapping[str, str]:
+        """Return the headers of a request to a service, for ``route`` (``METHOD /path``); without it, for each that would send it."""
+        if route:
+            public_method, _, public_path = route.partition(" ")
+            return self.select(port, (public_method, public_path), (method, path))
+        names = [
+            name for target, names in self._names.items() if matches_target(target, method, path) for name in names
+        ]
+        return self.select(port, (method, path), *names)
+
+    def __bool__(self) -> bool:
+        """Return whether the module has any; the chute may have some nevertheless."""
+        return bool(self._headers)
+
+    def list_names(self, port: int, *targets: Target) -> tuple[str, ...]:
+        """Return the names of the module's headers of a request."""
+        return tuple(self._headers.select(port, *targets))
+
+    def select_of_module(self, port: int, *targets: Target) -> Mapping[str, str]:
+        """Return the same without the chute's own headers. Raises ConfigurationError for an unset variable."""
+        return self.resolve().select(port, *targets) if self._headers else _NO_HEADERS
+
+
+def add_headers(request: UpstreamRequest, defaults: Mapping[str, str]) -> UpstreamRequest:
+    """Return ``request`` with those of ``defaults`` that it does not have itself."""
+    return replace(request, headers=add_default_headers(request.headers, defaults)) if defaults else request
 
 
 def read_service_headers(module: Mapping[str, Any], chute: Any = None) -> ServiceHeaders:

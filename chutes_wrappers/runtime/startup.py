@@ -19,6 +19,7 @@ from chutes_wrappers.core.layout import BAKED_MANIFEST, BAKED_MANIFEST_VARIABLE,
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.runtime.launcher import ManagedProcess, build_service_argv, build_service_environment
+from chutes_wrappers.runtime.module_headers import ServiceHeaders, read_service_headers
 from chutes_wrappers.runtime.readiness import build_probes, find_problems, find_readiness_paths, wait_until_ready
 from chutes_wrappers.runtime.supervision import get_services, start_once
 from chutes_wrappers.runtime.upstream import HOST
@@ -27,6 +28,7 @@ PORTS_VARIABLE = "CHUTE_PORTS"
 DEFAULT_PORTS = "8020,8080"
 _PORT_CHECK_TIMEOUT_S = 1.0
 _ready: set[int] = set()
+_headers: ServiceHeaders | None = None  # of the module that waited last: an instance has only one
 
 
 def parse_service_ports(env_value: str | None = None) -> list[int]:
@@ -56,7 +58,7 @@ def wait_for_services(
     the base image's service is started first, once, unless the ports already accept connections. It gets the calling
     module's ``ENTRYPOINT`` and ``CHUTE_ENV``. Raises ServiceFailed after ``timeout`` seconds, or as soon as that service
     ends. With ``soft_fail`` the error is logged and the result is False. Raises ConfigurationError immediately for an
-    invalid list of ports.
+    invalid list of ports, and when it is awaited for a variable of ``CHUTE_HEADERS`` that the instance does not have.
     """
     check_ports(ports)
     # Read now, not when it is awaited: then the caller may be another frame.
@@ -66,20 +68,24 @@ def wait_for_services(
 async def probe_services(ports: Sequence[int], timeout: float = 5) -> list[str]:
     """Probe all ports in parallel; return one sentence for each that is not ready within ``timeout`` seconds, [] if all are."""
     check_ports(ports)
-    return await find_problems(build_probes(ports, HOST, find_readiness_paths(load_launch_spec())), timeout)
+    return await find_problems(build_probes(ports, HOST, find_readiness_paths(load_launch_spec()), _headers), timeout)
 
 
 async def wait_for_services_as(
     module: Mapping[str, Any], ports: Sequence[int], timeout_s: float, *, host: str, soft_fail: bool
 ) -> bool:
     """Run ``wait_for_services`` for the module with these globals; ``ports`` have been checked."""
-    spec = load_launch_spec()
+    global _headers
+    spec, headers = load_launch_spec(), read_service_headers(module)
+    headers.resolve()  # before anything is started
+    _headers = headers
     try:
         if spec is not None:
             _check_against_platform(ports)
             if not await is_already_listening(ports, host):
                 _start_service(spec, module)
-        await wait_until_ready(build_probes(ports, host, find_readiness_paths(spec)), timeout_s, get_services())
+        probes = build_probes(ports, host, find_readiness_paths(spec), headers)
+        await wait_until_ready(probes, timeout_s, get_services())
     except ServiceFailed as failure:
         if not soft_fail:
             raise

@@ -17,6 +17,7 @@ from chutes_wrappers.runtime.call_request import build_request
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.gc_pause import GCPause
 from chutes_wrappers.runtime.loopback import Handler
+from chutes_wrappers.runtime.module_headers import SelectHeaders, add_headers
 from chutes_wrappers.runtime.service_headers import read_header
 from chutes_wrappers.runtime.stream_frames import MAX_LINE_BYTES, Framing, LineTooLong, encode_event, select_framing
 from chutes_wrappers.runtime.upstream import UpstreamRequest
@@ -24,12 +25,12 @@ from chutes_wrappers.runtime.upstream import UpstreamRequest
 _GC_PAUSE = GCPause()
 
 
-def make_stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
+def make_stream_handler(gateway: Gateway, route: Route, port: int, select_headers: SelectHeaders = dict) -> Handler:
     """Return a handler for native stream calls of the SDK: the request's JSON body and query string are the call's.
 
     A call is parsed as on a plain cord. What the SDK does to it before is the same for both (production converts integers
     beyond 64 bits to floats). A failed call returns its status and detail, which the SDK forwards. A later error is the
-    stream's last event, ``{"error": …}``.
+    stream's last event, ``{"error": …}``. ``select_headers`` is as in ``Gateway.handle_call``.
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -37,12 +38,12 @@ def make_stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
             body, query = await request.read(), dict(request.query)
             if route.gradio is not None:
                 call = {"json": await asyncio.to_thread(_parse_body, body), "params": query}
-                async with aclosing(gateway.open_gradio(route.gradio, port, call)) as frames:
+                async with aclosing(gateway.open_gradio(route.gradio, port, call, select_headers())) as frames:
                     return await _send_all(request, frames)
             # In a thread, because files and forms are decoded there. Parsing the JSON itself holds the interpreter's lock,
             # a second for 100 MB.
             upstream_request = await asyncio.to_thread(_build_request, route, port, body, query)
-            async with gateway.open(upstream_request) as upstream_response:
+            async with gateway.open(add_headers(upstream_request, select_headers())) as upstream_response:
                 return await _relay(request, upstream_response)
         except CallFailed as failure:
             return web.json_response(failure.detail, status=failure.status)

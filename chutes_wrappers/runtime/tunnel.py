@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -18,6 +19,8 @@ from chutes_wrappers.runtime.failure_attribution import ServiceHealth
 from chutes_wrappers.runtime.gateway import CALL_TIMEOUT_S
 from chutes_wrappers.runtime.http1 import Exchange, InvalidCall, ServiceDisconnected, connect
 from chutes_wrappers.runtime.loopback import Handler
+from chutes_wrappers.runtime.module_headers import ServiceHeaders
+from chutes_wrappers.runtime.service_headers import encode_header_value
 from chutes_wrappers.runtime.tunnel_frames import Data, End, Failure, Frame, TunnelCall, Wait, encode
 from chutes_wrappers.runtime.tunnel_request import CallReader
 
@@ -26,8 +29,10 @@ KEEPALIVE_INTERVAL_S = 2.0
 _PIECE_BYTES = 256 * 1024
 
 
-def make_tunnel_handler(ports: Collection[int]) -> Handler:
+def make_tunnel_handler(ports: Collection[int], headers: ServiceHeaders | None = None) -> Handler:
     """Return a handler for calls to the services on ``ports``. An invalid call gets a 400 with ``{"error": …}``.
+
+    The service also gets ``headers``, except those that the client sends itself.
 
     If the port accepts no connection, the status is 429 while the service starts or is busy, and 503 if it responded
     before.
@@ -36,7 +41,7 @@ def make_tunnel_handler(ports: Collection[int]) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            call = await _read_call(request, ports)
+            call = _add_headers(await _read_call(request, ports), headers)
             async with _connect(call.port, health) as exchange:
                 return await _relay(request, exchange, call)
         except CallFailed as failure:
@@ -50,6 +55,13 @@ async def _read_call(request: web.Request, ports: Collection[int]) -> TunnelCall
     async for piece in request.content.iter_chunked(_PIECE_BYTES):
         reader.feed(piece)
     return reader.finish(ports)
+
+
+def _add_headers(call: TunnelCall, headers: ServiceHeaders | None) -> TunnelCall:
+    defaults = headers.select_for_request(call.port, call.method, call.target.partition("?")[0]) if headers is not None else {}
+    own_names = {name.lower() for name, _ in call.headers}
+    added = [(name, encode_header_value(value)) for name, value in defaults.items() if name.lower() not in own_names]
+    return replace(call, headers=(*call.headers, *added)) if added else call
 
 
 @contextlib.asynccontextmanager

@@ -23,9 +23,11 @@ from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.call_shape import AbandonMiddleware, Call, CallShapeMiddleware, CordCalls
 from chutes_wrappers.runtime.dev_bodies import reject_invalid_bodies
 from chutes_wrappers.runtime.gateway import Gateway
+from chutes_wrappers.runtime.module_headers import ServiceHeaders
 from chutes_wrappers.runtime.streams import make_stream_handler
 from chutes_wrappers.sdk.cord_overrides import call_of_cord, remove_overridden_cords
 from chutes_wrappers.sdk.dev_guard import guard_dev_run, is_dev_run
+from chutes_wrappers.sdk.header_wiring import attach_headers, check_native_headers, make_selector
 from chutes_wrappers.sdk.loopback import get_loopback_server
 from chutes_wrappers.sdk.route_source import is_registration_skipped
 
@@ -52,7 +54,9 @@ def register_passthrough_routes(
     on ``<path>/<method>`` if that path has a POST. A route is not published if the module defines a cord for the same
     call, before or after this one.
 
-    Raises ConfigurationError for an invalid route or public method, and for a route whose calls could never work.
+    The service also gets the headers of the module's ``CHUTE_HEADERS`` and of the chute's ``passthrough_headers``.
+
+    Raises ConfigurationError for an invalid route, header or public method, and for a route whose calls could never work.
     """
     guard_dev_run()
     if is_registration_skipped():
@@ -61,7 +65,9 @@ def register_passthrough_routes(
     entries = list(routes)
     if ignored := find_unknown_keys(entries):
         logger.warning(f"routes: ignoring unknown keys: {', '.join(ignored)}")
-    exposed = parse_expose(find_caller_globals().get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
+    module = find_caller_globals()
+    exposed = parse_expose(module.get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
+    headers = attach_headers(chute, module)
     if reserved := platform_checks.find_reserved_port_problem(default_port):
         refuse(
             "service-port",
@@ -83,7 +89,7 @@ def register_passthrough_routes(
     cords = [cord for cord in plan.cords if _call_of_plan(cord) not in module_calls]
     gateway, first_route_cord = Gateway(), len(chute.cords)
     for cord in cords:
-        _register_cord(chute, cord, gateway)
+        _register_cord(chute, cord, gateway, headers)
     call_sets = _add_middlewares(chute, cords)
 
     def handle_removal(call: Call) -> None:
@@ -140,15 +146,16 @@ def _log_override(call: Call) -> None:
     logger.info(f"not published: {' '.join(call)}: the module defines its own cord for it")
 
 
-def _register_cord(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:
+def _register_cord(chute: Chute, cord: PlannedCord, gateway: Gateway, headers: ServiceHeaders) -> None:
     if cord.route.native:
+        check_native_headers(chute, headers, cord)
         passthrough_settings = {
             "passthrough": True,
             "passthrough_port": cord.port,
             "passthrough_path": cord.route.target_path,
         }
     elif cord.stream:
-        passthrough_settings = _build_loopback_settings(chute, cord, gateway)
+        passthrough_settings = _build_loopback_settings(chute, cord, gateway, headers)
     else:
         # Declared as passthrough, so that the platform delivers query parameters. On the instance our handler runs
         # instead, so that any body and media type can be returned (PLATFORM.md, section 3).
@@ -165,13 +172,17 @@ def _register_cord(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:
         output_schema=route.output_schema,
         output_content_type=_content_type_of(cord),
         **passthrough_settings,
-    )(_build_handler(cord, gateway))
+    )(_build_handler(cord, gateway, headers))
 
 
-def _build_loopback_settings(chute: Chute, cord: PlannedCord, gateway: Gateway) -> dict[str, Any]:
+def _build_loopback_settings(
+    chute: Chute, cord: PlannedCord, gateway: Gateway, headers: ServiceHeaders
+) -> dict[str, Any]:
     server = get_loopback_server(chute)
     if server is not None:
-        server.add_handler(cord.internal_path, make_stream_handler(gateway, cord.route, cord.port))
+        server.add_handler(
+            cord.internal_path, make_stream_handler(gateway, cord.route, cord.port, make_selector(headers, cord))
+        )
     return {
         "passthrough": True,
         "passthrough_path": cord.internal_path,
@@ -186,12 +197,13 @@ def _content_type_of(cord: PlannedCord) -> str:
     return (hint and hint.content_type) or "application/json"
 
 
-def _build_handler(cord: PlannedCord, gateway: Gateway) -> Callable[..., Any]:
+def _build_handler(cord: PlannedCord, gateway: Gateway, headers: ServiceHeaders) -> Callable[..., Any]:
     """Return the function that handles a call on the instance, unless the SDK's passthrough does."""
+    select_headers = make_selector(headers, cord)
 
     def handle_call(self: Any, call: Any = None) -> Any:
         try:
-            response = gateway.handle_call(cord.route, cord.port, call)
+            response = gateway.handle_call(cord.route, cord.port, call, select_headers)
         except CallFailed as failure:
             raise HTTPException(status_code=failure.status, detail=failure.detail) from failure
         return Response(content=response.body, media_type=response.content_type)

@@ -7,11 +7,13 @@ from typing import Any
 
 from chutes.chute import Chute
 
+from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.runtime.call_shape import CallShapeMiddleware, CordCalls
 from chutes_wrappers.runtime.startup import check_ports
 from chutes_wrappers.runtime.tunnel import make_tunnel_handler
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
 from chutes_wrappers.sdk.dev_guard import guard_dev_run
+from chutes_wrappers.sdk.header_wiring import attach_headers
 from chutes_wrappers.sdk.loopback import get_loopback_server
 from chutes_wrappers.sdk.route_source import is_registration_skipped
 
@@ -40,9 +42,10 @@ def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
     guard_dev_run()
     if is_registration_skipped():
         return
+    headers = attach_headers(chute, find_caller_globals())
     server = get_loopback_server(chute)
     if server is not None:
-        server.add_handler(_INTERNAL_PATH, make_tunnel_handler(tuple(ports)))
+        server.add_handler(_INTERNAL_PATH, make_tunnel_handler(tuple(ports), headers))
         # The SDK would use a bare body with the keys "json" and "params" as the arguments of its own request.
         chute.add_middleware(
             CallShapeMiddleware, calls=CordCalls(public=[("POST", PUBLIC_PATH)], internal=[_INTERNAL_PATH])

@@ -27,6 +27,7 @@ from chutes_wrappers.host.discovery.probing import Bounds
 from chutes_wrappers.host.discovery.remote import discover_service
 from chutes_wrappers.runtime import gradio_call
 from chutes_wrappers.runtime.call_errors import CallFailed
+from chutes_wrappers.runtime.gradio_files import AppSession
 from tests.packages.environments import create_environment
 from tests.scenario import ROOT, find_free_port
 
@@ -60,7 +61,9 @@ class App:
     async def call(self, path: str, body: Any = None, **arguments: Any) -> tuple[str, bytes]:
         """Call with ``body``, or with ``arguments`` by name. Return media type and bytes of the response."""
         async with aiohttp.ClientSession() as session:
-            return await gradio_call.call(session, self.url, self._endpoint(path), arguments if body is None else body)
+            return await gradio_call.call(
+                AppSession(session), self.url, self._endpoint(path), arguments if body is None else body
+            )
 
     async def data(self, path: str, body: Any = None, **arguments: Any) -> Any:
         """Return ``data`` of a JSON response."""
@@ -71,7 +74,7 @@ class App:
     async def stream(self, path: str, **arguments: Any) -> AsyncIterator[Any]:
         """Yield the parsed events of a stream."""
         async with aiohttp.ClientSession() as session:
-            events = gradio_call.stream(session, self.url, self._endpoint(path), arguments)
+            events = gradio_call.stream(AppSession(session), self.url, self._endpoint(path), arguments)
             async with aclosing(events):
                 async for event in events:
                     assert event.startswith(b"data: ")

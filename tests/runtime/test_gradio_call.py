@@ -16,6 +16,7 @@ from aiohttp import web
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
 from chutes_wrappers.runtime import gradio_call
 from chutes_wrappers.runtime.call_errors import CallFailed
+from chutes_wrappers.runtime.gradio_files import AppSession
 from tests.upstreams.gradio_app import MARK, FakeGradioApp, completed, failed, generating, reference
 from tests.upstreams.raw import serve_raw
 
@@ -30,12 +31,12 @@ ENDPOINT = GradioEndpoint(
 
 async def call(app: FakeGradioApp, body: Any = None) -> tuple[str, bytes]:
     async with app.serving() as url, aiohttp.ClientSession() as session:
-        return await gradio_call.call(session, url, ENDPOINT, body or {})
+        return await gradio_call.call(AppSession(session), url, ENDPOINT, body or {})
 
 
 async def stream(app: FakeGradioApp) -> list[Any]:
     async with app.serving() as url, aiohttp.ClientSession() as session:
-        return [json.loads(event[6:]) async for event in gradio_call.stream(session, url, ENDPOINT, {})]
+        return [json.loads(event[6:]) async for event in gradio_call.stream(AppSession(session), url, ENDPOINT, {})]
 
 
 async def test_a_call_joins_the_queue_with_all_inputs() -> None:
@@ -127,7 +128,7 @@ async def test_an_argument_that_is_not_valid_json_is_rejected(text: Any) -> None
 async def test_connection_errors_are_raised_unchanged() -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectorError):
-            await gradio_call.call(session, "http://127.0.0.1:1", ENDPOINT, {})
+            await gradio_call.call(AppSession(session), "http://127.0.0.1:1", ENDPOINT, {})
 
 
 async def test_a_stream_ends_with_its_error_or_is_refused_before_it_begins() -> None:
@@ -157,7 +158,7 @@ async def test_a_connection_that_is_lost_ends_a_stream_with_the_reason() -> None
     first = b'data: {"msg":"process_generating","success":true,"output":{"data":["a"],"is_generating":true}}\n\n'
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + first
     async with serve_queue(reply) as url, aiohttp.ClientSession() as session:
-        events = [event async for event in gradio_call.stream(session, url, ENDPOINT, {})]
+        events = [event async for event in gradio_call.stream(AppSession(session), url, ENDPOINT, {})]
     assert events == [
         b'data: {"data":["a"]}\n\n',
         b'data: {"error":"the app aborted its response (ClientPayloadError)"}\n\n',
@@ -168,7 +169,7 @@ async def test_the_refusal_of_a_queue_keeps_its_status() -> None:
     reply = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nWhy."
     async with serve_queue(reply) as url, aiohttp.ClientSession() as session:
         with pytest.raises(CallFailed) as refused:
-            await gradio_call.call(session, url, ENDPOINT, {})
+            await gradio_call.call(AppSession(session), url, ENDPOINT, {})
     assert (refused.value.detail["status"], refused.value.detail["body"]) == (404, "Why.")
 
 
@@ -181,7 +182,7 @@ async def test_an_event_longer_than_a_line_is_an_error() -> None:
 async def test_events_are_streamed_and_a_disconnect_closes_the_call() -> None:
     app = FakeGradioApp([generating("a"), None])
     async with app.serving() as url, aiohttp.ClientSession() as session:
-        async with aclosing(gradio_call.stream(session, url, ENDPOINT, {})) as events:
+        async with aclosing(gradio_call.stream(AppSession(session), url, ENDPOINT, {})) as events:
             assert await anext(events) == b'data: {"data":["a"]}\n\n'
         assert await asyncio.to_thread(app.left.wait, 5)
 
@@ -189,7 +190,7 @@ async def test_events_are_streamed_and_a_disconnect_closes_the_call() -> None:
 async def test_a_cancelled_call_closes_the_apps_stream() -> None:
     app = FakeGradioApp([generating("a"), None])
     async with app.serving() as url, aiohttp.ClientSession() as session:
-        task = asyncio.ensure_future(gradio_call.call(session, url, ENDPOINT, {}))
+        task = asyncio.ensure_future(gradio_call.call(AppSession(session), url, ENDPOINT, {}))
         while not app.joined:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)

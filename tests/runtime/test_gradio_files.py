@@ -12,6 +12,7 @@ from chutes_wrappers.runtime import gradio_files
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_files import (
+    AppSession,
     download,
     is_downloadable,
     iter_references,
@@ -27,7 +28,7 @@ B = File(filename="b", content_type="audio/wav", data=b"bb")
 
 async def upload_with(app: FakeGradioApp, *values: Any) -> list[Any]:
     async with app.serving() as url, aiohttp.ClientSession() as session:
-        return await upload(session, f"{url}/api", list(values))
+        return await upload(AppSession(session), f"{url}/api", list(values))
 
 
 def make_reference(number: int, file: File) -> dict[str, Any]:
@@ -45,7 +46,7 @@ async def download_from(response: web.Response, max_bytes: int = 100, **of: Any)
     told = {**reference("/t/x.txt"), **of}
     app.files[told["path"]] = response
     async with app.serving() as url, aiohttp.ClientSession() as session:
-        return await download(session, f"{url}/api", told, max_bytes)
+        return await download(AppSession(session), f"{url}/api", told, max_bytes)
 
 
 async def test_files_are_uploaded_in_one_request_and_replaced_where_they_stood() -> None:
@@ -64,7 +65,7 @@ async def test_files_are_uploaded_in_one_request_and_replaced_where_they_stood()
 async def test_without_files_nothing_is_sent() -> None:
     async with aiohttp.ClientSession() as session:
         values = ["a", {"b": [1]}]
-        assert await upload(session, "http://127.0.0.1:1/api", values) is values
+        assert await upload(AppSession(session), "http://127.0.0.1:1/api", values) is values
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from chutes_wrappers.sdk.describe import describe
 
 CORD = {
     "_func": "sdk/describe.py",
-    "_method": "sdk/describe.py",
-    "_passthrough": "sdk/describe.py",
-    "_passthrough_port": "sdk/describe.py",
-    "_public_api_method": "sdk/describe.py and sdk/cord_overrides.py",
+    "_method": "sdk/describe.py and sdk/header_wiring.py",
+    "_passthrough": "sdk/describe.py and sdk/header_wiring.py",
+    "_passthrough_port": "sdk/describe.py and sdk/header_wiring.py",
+    "_public_api_method": "sdk/describe.py, sdk/cord_overrides.py and sdk/header_wiring.py",
     "_stream": "sdk/describe.py",
 }
 MODULES = {
