@@ -63,7 +63,9 @@ def check_for_local_use(facts: ModuleFacts, definition: Mapping[str, Any], usern
 def _find_problems(facts: ModuleFacts, definition: Mapping[str, Any], username: str) -> list[Problem]:
     # As the SDK reads it (SDK entrypoint/deploy.py): a byte order mark stays, and every end of a line is one character.
     code = facts.path.read_text(encoding="utf-8", errors="surrogateescape")
-    return find_problems(facts, definition, code, username=username)
+    manifest = find_known_manifest(facts)
+    routes = manifest.routes if manifest is not None else ()
+    return find_problems(facts, definition, code, username=username, routes=routes)
 
 
 def find_manifest(facts: ModuleFacts) -> Manifest | None:

@@ -30,7 +30,8 @@ class Stage:
     """A staging folder and the environment for SDK commands in it. ``user_module`` is the user's file of ``module``.
 
     ``variables`` is the part of ``environment`` that SDK commands in this folder need. ``paths`` maps the paths of copies to
-    the names that the user knows, the most specific first. ``secrets`` are values of CHUTE_ENV: the platform may repeat them.
+    the names that the user knows, the most specific first. ``secrets`` are values of CHUTE_ENV and
+    CHUTE_HEADERS: the platform may repeat them.
     """
 
     folder: Path
@@ -81,8 +82,12 @@ def create_stage(facts: ModuleFacts, manifest: Manifest, *, username: str) -> It
                 str(manifest_path): _find_manifest_source(facts),
                 str(folder): str(facts.path.parent if program.IS_INSTALLED else program.PROJECT_FILES),
             },
-            secrets=tuple(value for value in facts.env.values() if len(value) >= _SHORTEST_SECRET),
+            secrets=tuple(value for value in _list_values(facts) if len(value) >= _SHORTEST_SECRET),
         )
+
+
+def _list_values(facts: ModuleFacts) -> list[str]:
+    return [*facts.env.values(), *(value for _, value in facts.headers.iter_literals())]
 
 
 def _find_manifest_source(facts: ModuleFacts) -> str:

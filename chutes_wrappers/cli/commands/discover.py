@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from chutes_wrappers.cli import output
@@ -24,8 +24,10 @@ from chutes_wrappers.core.overruled_rules import refuse
 if TYPE_CHECKING:
     from chutes_wrappers.core.launch_spec import LaunchSpec
     from chutes_wrappers.host.container_engine.engine import ContainerEngine, ContainerSpec
-    from chutes_wrappers.host.discovery.probing import Bounds
+    from chutes_wrappers.host.discovery.probing import Bounds, Finding
     from chutes_wrappers.host.modules.module_facts import ModuleFacts
+
+Observer: TypeAlias = "Callable[[Sequence[Finding]], None]"
 
 STARTUP_DELAY_S = 120.0
 PROBE_TIMEOUT_S = 180.0
@@ -108,13 +110,18 @@ def discover_file(chute_file: str, settings: Settings, path: Path | None) -> Man
     return discover_and_write(facts, connect(output.report), settings, path or facts.manifest_path)
 
 
-def discover_with_defaults(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
+def discover_with_defaults(facts: ModuleFacts, engine: ContainerEngine, observe: Observer | None = None) -> Manifest:
     """Discover and write the manifest of a module with every setting at its default."""
-    return discover_and_write(facts, engine, Settings(), facts.manifest_path)
+    return discover_and_write(facts, engine, Settings(), facts.manifest_path, observe)
 
 
-def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Settings, path: Path) -> Manifest:
-    """Run the module's image, find its routes and write the manifest to ``path``."""
+def discover_and_write(
+    facts: ModuleFacts, engine: ContainerEngine, settings: Settings, path: Path, observe: Observer | None = None
+) -> Manifest:
+    """Run the module's image, find its routes and write the manifest to ``path``.
+
+    ``observe`` gets what was found, before it is checked; by default refused requests are reported.
+    """
     for target in filter(None, (path, settings.openapi)):
         check_writable(target)
 
@@ -124,7 +131,7 @@ def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Se
             plan = plan_module_cords(facts, manifest)
             _write_openapi(plan, settings.openapi, name=facts.chute_name, version=facts.chute_tag)
 
-    return discover_image(facts, engine, settings, save)
+    return discover_image(facts, engine, settings, save, observe)
 
 
 def _write_and_report(manifest: Manifest, path: Path) -> None:
@@ -141,14 +148,20 @@ def _write_openapi(plan: CordPlan, path: Path, *, name: str, version: str) -> No
 
 
 def discover_image(
-    facts: ModuleFacts, engine: ContainerEngine, settings: Settings, save: Callable[[Manifest], None]
+    facts: ModuleFacts,
+    engine: ContainerEngine,
+    settings: Settings,
+    save: Callable[[Manifest], None],
+    observe: Observer | None = None,
 ) -> Manifest:
     """Inspect and run the module's image; return the manifest of what it publishes, after calling ``save`` with it."""
     from chutes_wrappers.host.discovery.container import ContainerTask, check_ports, discover_container
     from chutes_wrappers.host.inspection import describe_concerns, inspect_image
+    from chutes_wrappers.host.modules.header_variables import read_header_variables
 
     static_routes = parse_static_routes(facts)
-    container = _build_container_spec(facts, settings)
+    variables = read_header_variables(facts, settings.environment)
+    container = _build_container_spec(facts, settings, variables)
     output.print_heading(f"Inspecting {facts.base_image}")
     launch = inspect_image(engine, facts.base_image)
     check_ports(facts.service_ports, launch)
@@ -168,8 +181,27 @@ def discover_image(
         probe_paths=settings.probe_paths,
         expose=settings.expose | facts.expose,
         has_static_routes=bool(static_routes),
+        headers=facts.headers.resolve(variables),
+        observe=observe or (lambda findings: _report_refusals(facts, findings)),
     )
     return discover_container(engine, task, save)
+
+
+def _report_refusals(facts: ModuleFacts, findings: Sequence[Finding]) -> None:
+    """Warn about a service that refuses requests for want of credentials, with the line that sends them."""
+    from chutes_wrappers.core.module_headers import format_secret_command
+    from chutes_wrappers.host.discovery.credentials import suggest_header
+
+    refusals = [finding.refusal for finding in findings if finding.refusal is not None]
+    if not refusals:
+        return
+    output.warning(f"the service wants credentials: {refusals[0]}")
+    suggestion = suggest_header([route for finding in findings for route in finding.operations.routes], refusals)
+    if suggestion is not None and not facts.headers:
+        output.report_next_step(
+            f"add {suggestion.line} to {facts.path.name}, export {suggestion.variable} ({suggestion.meaning}), and run the "
+            f"command again. On the platform it is a secret: {format_secret_command(facts.chute_name, suggestion.variable)}"
+        )
 
 
 def warn_about_losses(facts: ModuleFacts, engine: ContainerEngine, launch: LaunchSpec) -> None:
@@ -186,7 +218,7 @@ def _format_ports(ports: Sequence[int]) -> str:
     return f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
 
 
-def _build_container_spec(facts: ModuleFacts, settings: Settings) -> ContainerSpec:
+def _build_container_spec(facts: ModuleFacts, settings: Settings, variables: Mapping[str, str]) -> ContainerSpec:
     from chutes_wrappers.host.container_engine.engine import ContainerSpec
 
     entrypoint = facts.entrypoint
@@ -194,7 +226,7 @@ def _build_container_spec(facts: ModuleFacts, settings: Settings) -> ContainerSp
     return ContainerSpec(
         image=facts.base_image,
         entrypoint=settings.entrypoint or module_entrypoint or None,
-        environment={**facts.env, **settings.environment},
+        environment={**facts.env, **variables, **settings.environment},
         user=settings.user,
         ports=facts.service_ports,
         volumes=settings.volumes,

@@ -15,6 +15,7 @@ from chutes_wrappers.host.container_engine.engine import ContainerSpec, start_co
 from chutes_wrappers.host.container_engine.instance_container import build_instance_spec
 from chutes_wrappers.host.image_freshness import check_image_freshness
 from chutes_wrappers.host.modules.definition import describe_staged_module
+from chutes_wrappers.host.modules.header_variables import read_header_variables
 from chutes_wrappers.host.staging import create_stage
 
 
@@ -24,6 +25,7 @@ def run_docker(module: str, *, allowed: AllowList) -> int:
     ``allowed`` are hosts and origins in addition to those of this machine.
     """
     facts = module_preparation.read_facts(module)
+    variables = read_header_variables(facts)
     engine = connect()
     manifest = module_preparation.find_manifest(facts)
     if manifest is None:
@@ -34,7 +36,7 @@ def run_docker(module: str, *, allowed: AllowList) -> int:
         definition = describe_staged_module(stage, output.report)
     warn_about_placement(facts, definition)
     image = f"{definition['image']['name']}:{definition['image']['tag']}"
-    spec = build_dev_run_spec(image, stage.reference, environment_from_allow_list(allowed))
+    spec = build_dev_run_spec(image, stage.reference, {**variables, **environment_from_allow_list(allowed)})
     check_image_freshness(engine, image, facts, manifest, build=f"{NAMES.deploy} --build {module} --local")
     output.print_heading(
         f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"

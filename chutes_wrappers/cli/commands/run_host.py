@@ -12,6 +12,7 @@ from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.discovery.container import check_ports
 from chutes_wrappers.host.modules.definition import describe_staged_module
+from chutes_wrappers.host.modules.header_variables import read_header_variables
 from chutes_wrappers.host.sdk_command import build_dev_run_argv
 from chutes_wrappers.host.staging import Stage, create_stage
 
@@ -22,6 +23,7 @@ def run_host(module: str, *, port: int, allowed: AllowList) -> int:
     ``allowed`` are hosts and origins in addition to those of this machine.
     """
     facts = module_preparation.read_facts(module)
+    variables = read_header_variables(facts)
     manifest = module_preparation.find_manifest(facts)
     check_ports(facts.service_ports, (manifest and manifest.image) or LaunchSpec())
     if manifest is None:
@@ -36,6 +38,7 @@ def run_host(module: str, *, port: int, allowed: AllowList) -> int:
         environment = {
             **stage.environment,
             **facts.env,
+            **variables,
             **stage.variables,
             **environment_from_allow_list(allowed),
             platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,

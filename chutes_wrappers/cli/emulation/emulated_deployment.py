@@ -23,6 +23,7 @@ from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.chute_secrets import SecretSlot, store_secret
 from chutes_wrappers.host.platform_api.lookup import find_listed_chute
 from chutes_wrappers.host.platform_api.record_lookup import build_path
 from chutes_wrappers.host.staging import Stage
@@ -56,8 +57,13 @@ class Developer:
         else:
             output.success(f"{name} is uploaded and recorded as built: without Docker nothing is built")
 
-    def deploy(self, stage: Stage, definition: Mapping[str, Any]) -> DeployedChute:
-        """Upload the module of ``stage`` and return its chute, whose first instance is starting."""
+    def deploy(
+        self, stage: Stage, definition: Mapping[str, Any], secrets: Mapping[str, str] | None = None
+    ) -> DeployedChute:
+        """Upload the module of ``stage`` and return its chute, whose first instance is starting.
+
+        ``secrets`` are stored for it before that, as ``--secret`` does.
+        """
         name = definition["name"]
         with (
             output.Progress(f"Deploying {name}") as progress,
@@ -69,6 +75,8 @@ class Developer:
             chute = find_listed_chute(api, name)
             check_deployed(chute, None, definition["cords"], sdk_error)
             assert chute is not None
+            for key, value in (secrets or {}).items():
+                store_secret(api, SecretSlot(chute_id=chute.chute_id, name=name, key=key), value)
             # A first deployment is cold, as on the platform.
             path = build_path("chutes/warmup", chute.chute_id)
             api.get(path, f"warming up {name}", purpose="chutes", params={"quick": "true"})

@@ -22,6 +22,7 @@ from chutes_wrappers.host.container_engine.docker_engine import connect
 from chutes_wrappers.host.discovery.container import check_ports
 from chutes_wrappers.host.discovery.on_host import HostTask, build_host_launch, discover_on_host
 from chutes_wrappers.host.discovery.probing import Bounds
+from chutes_wrappers.host.modules.header_variables import resolve_headers
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 
 _LONGEST_START_S = 120.0
@@ -119,5 +120,6 @@ def _resolve_manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:
                 environment=facts.env,
                 expose=facts.expose,
                 has_static_routes=bool(parse_static_routes(facts)),
+                headers=resolve_headers(facts),
             )
         )

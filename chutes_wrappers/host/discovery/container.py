@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.module_headers import ModuleHeaders
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.platform_checks import find_service_port_problem, suggest_service_port
 from chutes_wrappers.host.container_engine.engine import (
@@ -49,7 +50,8 @@ _EXIT_HINTS = {
 class ContainerTask:
     """What to discover: how to run the image, which ports to probe, and for how long.
 
-    ``report`` and ``log`` are also called from other threads.
+    ``report`` and ``log`` are also called from other threads. ``headers`` are those of the module, with the values of their
+    variables. ``observe`` is called with what was found, before it is checked.
     """
 
     container: ContainerSpec
@@ -60,6 +62,8 @@ class ContainerTask:
     probe_paths: tuple[str, ...] = ()
     expose: frozenset[Category] = frozenset()
     has_static_routes: bool = False
+    headers: ModuleHeaders = field(default_factory=ModuleHeaders, repr=False)
+    observe: Callable[[Sequence[Finding]], None] = lambda findings: None
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -102,6 +106,7 @@ def discover_container(
     check_ports(task.ports, task.launch)
     with start_container(engine, task.container, task.report) as container, _forward_log(container, task.log):
         findings = asyncio.run(_probe_until_exit(container, task))
+        task.observe(findings)
         _check_ports_respond(container, findings, task)
         _report_guard_concerns(container, task)
         changes = container.list_changed_paths()
@@ -178,7 +183,7 @@ def _forward_log(container: RunningContainer, log: Report) -> Iterator[None]:
 
 
 async def _probe_until_exit(container: RunningContainer, task: ContainerTask) -> tuple[Finding, ...]:
-    services = _build_services(container, task.ports)
+    services = _build_services(container, task)
     probe_task = asyncio.ensure_future(
         probe(
             services,
@@ -202,11 +207,12 @@ async def _probe_until_exit(container: RunningContainer, task: ContainerTask) ->
         await asyncio.gather(probe_task, exit_task, hint_task, return_exceptions=True)
 
 
-def _build_services(container: RunningContainer, ports: Sequence[int]) -> list[Service]:
-    host_ports = container.host_ports
+def _build_services(container: RunningContainer, task: ContainerTask) -> list[Service]:
+    ports, host_ports = task.ports, container.host_ports
     missing = [port for port in ports if port not in host_ports]
     if not missing:
-        return [Service(port=port, root=f"http://127.0.0.1:{host_ports[port]}") for port in ports]
+        roots = {port: f"http://127.0.0.1:{host_ports[port]}" for port in ports}
+        return [Service(port=port, root=root, headers=task.headers) for port, root in roots.items()]
     code = container.read_exit_code()
     if code is not None:  # it exited before the engine published its ports
         raise _build_exit_error(container, code)

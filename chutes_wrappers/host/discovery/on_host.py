@@ -16,6 +16,7 @@ from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.module_headers import ModuleHeaders
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.fetching import Service
@@ -31,7 +32,10 @@ _TAIL_LINES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class HostTask:
-    """What to discover. ``environment`` is the module's CHUTE_ENV; ``log`` receives the service's output, from a thread."""
+    """What to discover. ``environment`` is the module's CHUTE_ENV; ``log`` receives the service's output, from a thread.
+
+    ``headers`` are those of the module, with the values of their variables.
+    """
 
     launch: LaunchSpec
     ports: tuple[int, ...]
@@ -41,6 +45,7 @@ class HostTask:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     expose: frozenset[Category] = frozenset()
     has_static_routes: bool = False
+    headers: ModuleHeaders = field(default_factory=ModuleHeaders, repr=False)
 
 
 def build_host_launch(entrypoint: str | Sequence[str], folder: Path) -> LaunchSpec:
@@ -94,7 +99,7 @@ def _follow_output(process: subprocess.Popen[bytes], tail: deque[str], log: Repo
 
 
 async def _probe_until_exit(process: subprocess.Popen[bytes], tail: deque[str], task: HostTask) -> tuple[Finding, ...]:
-    services = [Service(port=port, root=f"http://127.0.0.1:{port}") for port in task.ports]
+    services = [Service(port=port, root=f"http://127.0.0.1:{port}", headers=task.headers) for port in task.ports]
     probe_task = asyncio.ensure_future(probe(services, bounds=task.bounds, report=task.report, expose=task.expose))
     try:
         while not probe_task.done():

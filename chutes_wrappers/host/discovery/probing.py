@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.discovery import readiness_paths
+from chutes_wrappers.host.discovery.credentials import REFUSED_STATUSES, Refusal, select_secured_path
 from chutes_wrappers.host.discovery.fetching import (
     STARTING_STATUSES,
     NoResponse,
@@ -28,6 +29,7 @@ from chutes_wrappers.host.discovery.search import DEFAULT_PATHS, Search, SearchR
 from chutes_wrappers.host.discovery.specification import Operations
 
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.05, 1.0
+_SECURED_TIMEOUT_S = 3.0
 _PROGRESS_EVERY_S = 15.0
 Report = Callable[[str], None]
 
@@ -46,7 +48,10 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """The result of probing one port. ``location`` is the path of its specification (None: it publishes none)."""
+    """The result of probing one port. ``location`` is the path of its specification (None: it publishes none).
+
+    ``refusal`` is a request that the service refused for want of credentials.
+    """
 
     port: int
     has_responded: bool = False
@@ -54,6 +59,7 @@ class Finding:
     operations: Operations = field(default_factory=Operations)
     readiness: str | None = None
     problems: tuple[str, ...] = ()
+    refusal: Refusal | None = None
 
 
 async def probe(
@@ -120,6 +126,7 @@ class _PortProbe:
         self._readiness_path: str | None = None
         self._loading_path: str | None = None
         self._problems: dict[str, str] = {}
+        self._refusal: Refusal | None = None
 
     async def run(self) -> Finding:
         """Send requests until the result is final or the timeout is reached."""
@@ -138,6 +145,7 @@ class _PortProbe:
             settles_in_s = self._change.changed_at + self._bounds.settle_s - now
             has_settled = state is _State.SETTLING and settles_in_s <= 0
             if state is _State.KNOWN or has_settled or self._remaining_s <= 0:
+                await self._request_secured_path()
                 return self._build_finding()
             if now >= progress_at:
                 progress_at = now + _PROGRESS_EVERY_S
@@ -208,10 +216,25 @@ class _PortProbe:
         if isinstance(result, NoResponse):
             self._no_response = result
             return None
+        self._record_refusal(result)
         if not self._has_responded:
             self._has_responded = True
             self._report(f"port {self._service.port} responded after {time.monotonic() - self._started_at:.1f} s")
         return result
+
+    async def _request_secured_path(self) -> None:
+        """Find out whether the service refuses a route for want of the credentials that its specification declares."""
+        path = select_secured_path(self._result.operations.routes if self._result else ())
+        if path is not None and self._refusal is None:
+            result = await fetch(self._session, self._service, path, timeout_s=_SECURED_TIMEOUT_S, follow=False)
+            if isinstance(result, Response):
+                self._record_refusal(result)
+
+    def _record_refusal(self, response: Response) -> None:
+        if self._refusal is None and response.status in REFUSED_STATUSES:
+            self._refusal = Refusal(
+                port=self._service.port, path=response.path, status=response.status, challenge=response.challenge
+            )
 
     @property
     def _remaining_s(self) -> float:
@@ -241,6 +264,7 @@ class _PortProbe:
             operations=self._result.operations if self._result else Operations(),
             readiness=self._readiness_path,
             problems=tuple(problems),
+            refusal=self._refusal,
         )
 
 

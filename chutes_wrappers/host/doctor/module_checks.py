@@ -117,7 +117,11 @@ def _find_problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
     with create_stage(facts, manifest, username=username) as stage:
         description = describe_staged_module(stage, lambda line: None)
     return find_problems(
-        facts, description, facts.path.read_bytes().decode("utf-8-sig", errors="replace"), username=username
+        facts,
+        description,
+        facts.path.read_bytes().decode("utf-8-sig", errors="replace"),
+        username=username,
+        routes=manifest.routes,
     )
 
 

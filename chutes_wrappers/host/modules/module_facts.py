@@ -13,9 +13,11 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import Category, parse_expose
 from chutes_wrappers.core.files import read_regular_file
 from chutes_wrappers.core.manifest import build_manifest_path
+from chutes_wrappers.core.module_headers import HEADERS_VARIABLE, ModuleHeaders, read_module_headers
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.routes import find_unknown_keys
 from chutes_wrappers.host.modules.loading import LoadOptions, Report, load_module
+from chutes_wrappers.host.modules.module_checks import CheckRule, parse_checks
 from chutes_wrappers.host.modules.module_examples import check_examples
 from chutes_wrappers.host.modules.module_files import PROJECT_ROOT
 
@@ -28,6 +30,8 @@ _OPTIONAL = (
     "HOST_ENTRYPOINT",
     "CHUTE_EXPOSE",
     "CHUTE_EXAMPLES",
+    HEADERS_VARIABLE,
+    "CHUTE_CHECKS",
 )
 _TEMPLATE_STEP = f"set each variable as in the template: {NAMES.deploy} --template deploy_example"
 # Python needs half a kilobyte of memory for a byte of source.
@@ -51,6 +55,8 @@ class ModuleFacts:
     host_entrypoint: str | tuple[str, ...] | None = None
     expose: frozenset[Category] = frozenset()
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    headers: ModuleHeaders = field(default_factory=ModuleHeaders, repr=False)
+    checks: Mapping[str, CheckRule] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -225,6 +231,8 @@ def _build_facts(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
         host_entrypoint=read_command("HOST_ENTRYPOINT"),
         expose=parse_expose(values.get("CHUTE_EXPOSE") or (), where=f"{path}, CHUTE_EXPOSE"),
         examples=check_examples(values.get("CHUTE_EXAMPLES") or {}, str(path)),
+        headers=read_module_headers(values, str(path)),
+        checks=parse_checks(values.get("CHUTE_CHECKS") or {}, str(path)),
     )
 
 

@@ -10,18 +10,22 @@ from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.overruled_rules import describe_rule, is_overruled
+from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.preflight.cords import find_cord_problems
+from chutes_wrappers.host.preflight.headers import find_header_problems
 from chutes_wrappers.host.preflight.placement import find_placement_problems
 from chutes_wrappers.host.preflight.problem import Problem, sort_problems
 from chutes_wrappers.host.preflight.settings import find_setting_problems
 from chutes_wrappers.host.preflight.source import find_source_problems
 
 
-def find_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str, *, username: str) -> list[Problem]:
+def find_problems(
+    facts: ModuleFacts, described: Mapping[str, Any], code: str, *, username: str, routes: Sequence[Route] = ()
+) -> list[Problem]:
     """Return every problem of the module with the source ``code`` that defines ``described`` (``sdk/describe.py``).
 
-    They are in the order of the API's own checks.
+    They are in the order of the API's own checks. ``routes`` are those of its manifest.
     """
     file = str(facts.path)
     return sort_problems(
@@ -30,6 +34,7 @@ def find_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str, *
             *find_source_problems(facts, described, code),
             *find_setting_problems(facts, described, username),
             *find_cord_problems(described, file),
+            *find_header_problems(facts, described, code, routes),
         ]
     )
 

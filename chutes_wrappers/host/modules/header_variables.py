@@ -1,0 +1,32 @@
+"""The variables that a module's ``CHUTE_HEADERS`` refers to, from the user's environment: here they replace ``--secret``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.module_headers import HEADERS_VARIABLE, ModuleHeaders, format_secret_command
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+
+
+def read_header_variables(facts: ModuleFacts, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables by their names; ``settings`` override the user's environment.
+
+    Raises ConfigurationError with the names of those that are not set, or empty, and for a value that no header can have.
+    """
+    environment = {**os.environ, **(settings or {})}
+    if unset := facts.headers.find_unset(environment):
+        raise ConfigurationError(
+            f"{', '.join(unset)} {'is' if len(unset) == 1 else 'are'} not set in your environment",
+            where=f"{facts.path}, {HEADERS_VARIABLE}",
+            next_step=f"export {unset[0]}, and run the command again. On the platform it is a secret: "
+            f"{format_secret_command(facts.chute_name, unset[0])}",
+        )
+    facts.headers.resolve(environment)
+    return {name: environment[name] for name in facts.headers.variables}
+
+
+def resolve_headers(facts: ModuleFacts, settings: Mapping[str, str] | None = None) -> ModuleHeaders:
+    """Return the module's headers with these variables. Raises ConfigurationError as ``read_header_variables`` does."""
+    return facts.headers.resolve(read_header_variables(facts, settings))
