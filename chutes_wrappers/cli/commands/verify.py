@@ -73,7 +73,9 @@ def _plan_calls(facts: ModuleFacts, manifest: Manifest, record: ResponseRecord) 
     registered_paths = {cord.path for cord in record.cords}
     planned = plan_module_cords(facts, manifest, registered_paths).cords
     cords = [cord for cord in planned if cord.internal_path in registered_paths]
-    return ExampleCalls(cords=cords, examples=facts.examples, folder=facts.path.parent)
+    return ExampleCalls(
+        cords=cords, examples=facts.examples, document_examples=record.examples, folder=facts.path.parent
+    )
 
 
 def _find_chute(api: PlatformApi, facts: ModuleFacts, manifest: Manifest, record: ResponseRecord) -> ChuteInfo:

@@ -13,8 +13,11 @@ from chutes_wrappers.host.document_client.operation import OperationParameter, P
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
 # Flask's, Starlette's, Go's and RFC 6570's ways to say that a value may have slashes.
 _OPERATORS = re.compile(r"\A[+#./;?&*]+|(?:[+*]|\.\.\.|:.*)\Z", re.DOTALL)
-# OpenAPI ignores header parameters with these names: they are said by media types and security schemes.
-_IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})
+# OpenAPI ignores header parameters with the first three names. The others are said by HTTP, not by a call.
+_IGNORED_HEADERS = frozenset({
+    "accept", "content-type", "authorization", "accept-encoding", "host", "content-length", "transfer-encoding", "connection",
+    "keep-alive", "te", "trailer", "upgrade", "expect",
+})  # fmt: skip
 _COLLECTION_STYLES = {"ssv": "spaceDelimited", "pipes": "pipeDelimited", "tsv": "tabDelimited"}
 AUTHORIZATION = "Authorization"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -27,13 +27,15 @@ _HAS_SLASHES = re.compile(r"\A[+*]|(?:[+*]|\.\.\.|:path)\Z")
 _LITERAL = "/%:@!$&'()*+,;=~"
 
 
-def build_request(operation: Operation, port: int, example: Mapping[str, Any]) -> DirectRequest:
+def build_request(
+    operation: Operation, port: int, example: Mapping[str, Any], header_names: Collection[str] = ()
+) -> DirectRequest:
     """Return the request that a client of the service on ``port`` sends for ``example``, a call's public JSON.
 
-    A required parameter that the example lacks gets a value of its own, but no credential does. Raises WrapperError with the
-    reason when the operation cannot carry the example.
+    A required parameter that the example lacks gets a value of its own; credentials do not, nor what is in ``header_names``,
+    which the instance adds. Raises WrapperError with the reason when the operation cannot carry the example.
     """
-    values, fields = _separate_values(operation, example)
+    values, fields = _separate_values(operation, example, {name.lower() for name in header_names})
     body, rest = _select_body_fields(operation, fields)
     content, content_type = _encode(operation, body)
     headers = {"Content-Type": content_type} if content_type else {}
@@ -49,7 +51,9 @@ def build_request(operation: Operation, port: int, example: Mapping[str, Any]) -
 _Values = Mapping[int, Any]
 
 
-def _separate_values(operation: Operation, example: Mapping[str, Any]) -> tuple[_Values, dict[str, Any]]:
+def _separate_values(
+    operation: Operation, example: Mapping[str, Any], header_names: Collection[str]
+) -> tuple[_Values, dict[str, Any]]:
     """Return the values of the parameters by their index, and the fields that remain for the body."""
     in_body = (
         operation.nodes.find_properties(operation.body.schema).keys()
@@ -63,7 +67,7 @@ def _separate_values(operation: Operation, example: Mapping[str, Any]) -> tuple[
             value = example[parameter.name]
             if not is_shared:
                 fields.pop(parameter.name, None)
-        elif parameter.is_required and not parameter.is_credential:
+        elif parameter.is_required and not parameter.is_credential and parameter.name.lower() not in header_names:
             value = build_parameter_value(operation, parameter)
         else:
             value = None
@@ -75,8 +79,7 @@ def _separate_values(operation: Operation, example: Mapping[str, Any]) -> tuple[
 def _select_body_fields(operation: Operation, fields: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """Return the fields of the body, None if there is none, and the fields that go into the query string."""
     if operation.body is not None:
-        is_empty = not fields and (operation.method in BODILESS_METHODS or not operation.body.is_required)
-        return (None if is_empty and operation.body.kind != "json" else fields), {}
+        return (None if not fields and operation.method in BODILESS_METHODS else fields), {}
     if operation.method in ("GET", "HEAD", "DELETE"):
         return None, fields
     return (fields or None), {}
@@ -88,8 +91,6 @@ def _encode(operation: Operation, fields: dict[str, Any] | None) -> EncodedBody:
     if operation.body is None:
         value = fields["body"] if is_wrapper(fields) else fields
         return encode_json(value), "application/json"
-    if not fields and operation.method in BODILESS_METHODS:
-        return b"", ""
     return encode_body(operation.body, fields)
 
 

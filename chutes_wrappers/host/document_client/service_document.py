@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +20,18 @@ from chutes_wrappers.host.document_client.operation import Operation
 _FIXED_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"})
 _VARIABLE = re.compile(r"\{[^{}]*\}")
 _MAX_SERVERS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A Link Object of OpenAPI 3: ``parameters`` of ``target`` are expressions about request and response of ``source``.
+
+    Both are method and path, without the server's prefix.
+    """
+
+    source: tuple[str, str]
+    target: tuple[str, str]
+    parameters: Mapping[str, Any]
 
 
 class ServiceDocument:
@@ -55,23 +68,28 @@ class ServiceDocument:
             is_from_document=True,
         )
 
-    def find_links(self) -> Iterator[tuple[tuple[str, str], str, Mapping[str, Any]]]:
-        """Yield the declared links: method and path of the operation that has it, the other's operationId, its parameters."""
-        for path, item in self._items.items():
-            for method, node in _iterate_nodes(self.nodes, item):
-                for response in get_mapping(node, "responses").values():
-                    for link in get_mapping(self.nodes.resolve(response), "links").values():
-                        target = self.nodes.resolve(link)
-                        if name := get_text(target, "operationId"):
-                            yield (method, path), name, get_mapping(target, "parameters")
+    def list_links(self) -> list[Link]:
+        """Return the links that the responses declare, as far as their targets are operations of this document."""
+        operations = [
+            (method, path, node)
+            for path, item in self._items.items()
+            for method, node in _iterate_nodes(self.nodes, item)
+        ]
+        targets = {node["operationId"]: (method, path) for method, path, node in operations if "operationId" in node}
+        links = []
+        for method, path, node in operations:
+            for target, parameters in self._iterate_links(node):
+                name = get_text(target, "operationId")
+                found = targets.get(name) or _parse_operation_reference(get_text(target, "operationRef"))
+                if found:
+                    links.append(Link(source=(method, path), target=found, parameters=parameters))
+        return links
 
-    def find_operation_id(self, name: str) -> tuple[str, str] | None:
-        """Return method and path, without the server's prefix, of the operation with this ``operationId``."""
-        for path, item in self._items.items():
-            for method, node in _iterate_nodes(self.nodes, item):
-                if node.get("operationId") == name:
-                    return method, path
-        return None
+    def _iterate_links(self, node: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        for response in get_mapping(node, "responses").values():
+            for link in get_mapping(self.nodes.resolve(response), "links").values():
+                target = self.nodes.resolve(link)
+                yield target, get_mapping(target, "parameters")
 
     def _find_items(self, target_path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Yield declared path, prefix and path item of each path that ``target_path`` ends with."""
@@ -106,6 +124,12 @@ def _iterate_nodes(nodes: Nodes, item: Mapping[str, Any]) -> Iterator[tuple[str,
     for method, node in get_mapping(item, "additionalOperations").items():
         if isinstance(node, Mapping):
             yield method, nodes.resolve(node)
+
+
+def _parse_operation_reference(reference: str) -> tuple[str, str] | None:
+    """Return method and path of ``#/paths/~1items~1{id}/get``."""
+    tokens = [unquote(token).replace("~1", "/").replace("~0", "~") for token in reference.split("/")]
+    return (tokens[3].upper(), tokens[2]) if len(tokens) == 4 and tokens[:2] == ["#", "paths"] else None
 
 
 def _read_prefixes(node: Mapping[str, Any]) -> list[str]:

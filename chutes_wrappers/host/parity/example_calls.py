@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from chutes_wrappers.core.routes import STREAM_SWITCH
 from chutes_wrappers.host.modules.module_examples import Examples, find_referenced_routes, resolve_example
 from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.schema_examples import build_example_body
+from chutes_wrappers.host.parity.stories import StorySource, find_value, plan_stories, rank_in_story
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class PublicCall:
         """The query string of a method without a body, empty for a POST."""
         fields = self.example if self.method in BODILESS_METHODS else {}
         return {
-            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
             for name, value in fields.items()
         }
 
@@ -41,38 +43,88 @@ class PublicCall:
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleCalls:
-    """The example calls of ``cords``. ``examples`` are those of the module, with their files under ``folder``."""
+    """The example calls of ``cords``. ``examples`` are those of the module, with their files under ``folder``.
+
+    ``document_examples`` are complete ones by the name of the cord, and ``links`` the sources that the specification declares
+    for parameters. ``header_names`` returns the headers that the module sets for a cord: they get no made-up value.
+    """
 
     cords: Sequence[PlannedCord]
     examples: Examples
     folder: Path
+    document_examples: Examples = field(default_factory=dict)
+    links: Mapping[str, Sequence[StorySource]] = field(default_factory=dict)
+    header_names: Callable[[PlannedCord], Collection[str]] = lambda cord: ()
 
     def sort_cords(self) -> list[PlannedCord]:
-        """Return the cords; one whose example needs the response of another comes after it."""
-        waiting, ordered = list(self.cords), []
-        while waiting:
-            open_names = {format_name(cord) for cord in waiting}
-            ready = [cord for cord in waiting if not open_names & self.find_sources(cord)]
-            ordered += ready or waiting  # a cycle: its responses will be reported as missing
-            waiting = [cord for cord in waiting if ready and cord not in ready]
-        return ordered
+        """Return the cords; one whose example needs the response of another comes after it, and what deletes comes last."""
+        by_name: dict[str, list[PlannedCord]] = {}
+        for cord in self.cords:
+            by_name.setdefault(format_name(cord), []).append(cord)
+        ordered: dict[int, PlannedCord] = {}
+        visited: set[int] = set()
+
+        def add(cord: PlannedCord) -> None:
+            if id(cord) not in visited:  # in a circle, responses will be reported as missing
+                visited.add(id(cord))
+                for name in sorted(self.find_sources(cord) | self.find_story_sources(cord)):
+                    for source in by_name.get(name, ()):
+                        add(source)
+                ordered[id(cord)] = cord
+
+        for cord in sorted(self.cords, key=rank_in_story):
+            add(cord)
+        return [*ordered.values()]
 
     def find_sources(self, cord: PlannedCord) -> set[str]:
-        """Return the names of the cords whose responses the example of ``cord`` contains."""
+        """Return the names of the cords whose responses the module's example of ``cord`` contains."""
         return {*find_referenced_routes(self.examples.get(format_name(cord)))}
+
+    def find_story_sources(self, cord: PlannedCord) -> set[str]:
+        """Return the names of the cords whose responses may have values for ``cord``; without one its example has others."""
+        return {source.source for source in self._stories.get(format_name(cord), ())}
 
     def build_call(self, cord: PlannedCord, get_response: Callable[[str], HttpResponse]) -> PublicCall:
         """Return the call of ``cord``; ``get_response`` returns the response of another by its name.
 
-        Raises ConfigurationError for a file of an example that cannot be read.
+        Raises ConfigurationError for a file of an example that cannot be read, and MissingValue for a pointer of an example
+        that finds nothing.
         """
         module_example = self.examples.get(format_name(cord))
-        example = (
-            build_example_body(cord.route)
-            if module_example is None
-            else resolve_example(module_example, self.folder, get_response)
-        )
+        if module_example is not None:
+            example = resolve_example(module_example, self.folder, get_response)
+        else:
+            example = {**self._build_own_example(cord), **self._find_story_values(cord, get_response)}
         return PublicCall(method=cord.public_method, path=cord.public_path, example=_set_stream_field(cord, example))
+
+    @cached_property
+    def _stories(self) -> dict[str, tuple[StorySource, ...]]:
+        """The sources of the cords that have no example of the module: declared links, then what the paths suggest."""
+        names = {format_name(cord) for cord in self.cords}
+        suggested = plan_stories(self.cords)
+        sources = {name: (*self.links.get(name, ()), *suggested.get(name, ())) for name in names - self.examples.keys()}
+        return {name: tuple(each for each in found if each.source in names) for name, found in sources.items() if found}
+
+    def _build_own_example(self, cord: PlannedCord) -> dict[str, Any]:
+        declared = self.document_examples.get(format_name(cord))
+        example = declared if declared is not None else build_example_body(cord.route)
+        own = {name.lower() for name in self.header_names(cord)}
+        headers = {each.name for each in cord.route.parameters if each.place == "header" and each.name.lower() in own}
+        return {name: value for name, value in example.items() if name not in headers}
+
+    def _find_story_values(self, cord: PlannedCord, get_response: Callable[[str], HttpResponse]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for source in self._stories.get(format_name(cord), ()):
+            if source.parameter not in values:
+                value = find_value(source, get_response(source.source), self._build_source_example(source.source))
+                values |= {source.parameter: value} if value is not None else {}
+        return values
+
+    def _build_source_example(self, name: str) -> Mapping[str, Any]:
+        """Return the example of the cord with this name, without the values of its own story."""
+        if name in self.examples:
+            return self.examples[name]
+        return next((self._build_own_example(cord) for cord in self.cords if format_name(cord) == name), {})
 
 
 def format_name(cord: PlannedCord) -> str:

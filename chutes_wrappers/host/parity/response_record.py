@@ -72,7 +72,10 @@ class CordRecord(BaseModel):
 
 
 class ResponseRecord(BaseModel):
-    """All routes of a module, with the SHA-256 of the ``module`` and of its ``manifest``, and the ``cords`` of its chute."""
+    """All routes of a module, with the SHA-256 of the ``module`` and of its ``manifest``, and the ``cords`` of its chute.
+
+    ``examples`` are those that the service's specification had, by method and path: ``--verify`` cannot read it again.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,6 +86,7 @@ class ResponseRecord(BaseModel):
     manifest: str
     cords: tuple[CordRecord, ...] = ()
     routes: tuple[RouteRecord, ...] = ()
+    examples: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @property
     def has_bodies(self) -> bool:
