@@ -2,37 +2,33 @@
 
 The README documents what callers send ("Calling a chute"). A file is ``{"filename", "content_type", "data": base64}``, a
 ``data:`` URI or ``<field>_base64``. A binary body is ``{"data", "content_type"}``, and its data may also be a file. A text
-body is ``{"text"}``. JSON that is not an object is ``{"body"}``.
+body, XML among them, is ``{"text"}``. JSON that is not an object is ``{"body"}``, and so is a list of JSON lines.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
-from aiohttp import MultipartWriter, payload
 
 from chutes_wrappers.core.routes import RequestFormat
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import (
-    BASE64_SUFFIX,
     BINARY_TYPE,
     FILE_FORMATS,
     TEXT_TYPE,
     UNSENDABLE,
-    File,
     decode_base64,
-    file_from_base64,
     is_file_object,
-    make_file_error,
     parse_file,
 )
+from chutes_wrappers.runtime.form_bodies import build_parts, build_urlencoded, write_multipart
+from chutes_wrappers.runtime.media_types import FORM_TYPE, JSON_TYPE, encode_text, get_parameter, parse_essence
+from chutes_wrappers.runtime.styles import format_json
 
-JSON_TYPE = "application/json"
+LINES_TYPE = "application/jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +62,8 @@ def encode_body(request: RequestFormat, body: Any, *, may_be_empty: bool) -> Bod
     """
     if request.encoding in ("json", "none") and not isinstance(body, Mapping):
         return _encode_json_value(body, request)
+    if request.encoding == "lines" and isinstance(body, list):
+        return _encode_lines(body, request)
     if not isinstance(body, Mapping):
         raise CallFailed(f"this route expects a JSON object, not a {type(body).__name__}")
     if not body and may_be_empty:
@@ -79,25 +77,40 @@ def _encode_json(body: Mapping[str, Any], request: RequestFormat) -> Body:
             others = ", ".join(sorted(set(body) - {"body"}))
             raise CallFailed(f'this route expects {{"body": …}} and its parameters; unknown: {others}')
         return _encode_json_value(body["body"], request) if body else Body()
-    if request.wrapped is None and set(body) == {"body"} and not isinstance(body["body"], Mapping):
+    if request.wrapped is None and set(body) == {"body"} and _is_wrapped(body["body"]):
         return _encode_json_value(body["body"], request)
     return _encode_json_value(body, request)
 
 
+def _is_wrapped(value: Any) -> bool:
+    """Return whether ``value`` under the only key ``body`` is the whole body, where no schema says so.
+
+    An object is not, so that a caller's object stays what it is. Only ``{"body": …}`` in it is unwrapped once: so every
+    object can be sent.
+    """
+    return not isinstance(value, Mapping) or set(value) == {"body"}
+
+
 def _encode_json_value(value: Any, request: RequestFormat) -> Body:
-    try:
-        data = orjson.dumps(value)  # NaN and infinity become null: JSON has no value for them
-    except TypeError:  # integers beyond 64 bits, or very deep
-        data = json.dumps(value, ensure_ascii=False).encode()
-    return Body(make=lambda: data, content_type=request.content_type or JSON_TYPE)
+    content_type = request.content_type or JSON_TYPE
+    charset = get_parameter(content_type, "charset").lower()
+    if charset not in ("", "utf-8", "utf8"):
+        data = encode_text(format_json(value), content_type, "body")
+    else:
+        try:
+            data = orjson.dumps(value)  # NaN and infinity become null: JSON has no value for them
+        except TypeError:  # integers beyond 64 bits, or very deep
+            data = format_json(value).encode()
+    return Body(make=lambda: data, content_type=content_type)
 
 
 def _encode_text(body: Mapping[str, Any], request: RequestFormat) -> Body:
     text = _get_single_field(body, "text", request)
     if not isinstance(text, str):
         raise CallFailed("`text` is not a string")
-    data = text.encode()
-    return Body(make=lambda: data, content_type=_get_content_type(body) or request.content_type or TEXT_TYPE)
+    content_type = _get_content_type(body) or request.content_type or TEXT_TYPE
+    data = encode_text(text, content_type, "text")
+    return Body(make=lambda: data, content_type=content_type)
 
 
 def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
@@ -127,72 +140,29 @@ def _get_content_type(body: Mapping[str, Any]) -> str:
 
 
 def _encode_form(body: Mapping[str, Any], request: RequestFormat) -> Body:
-    pairs = [(name, _to_text(value)) for name, value in _iter_fields(body)]
-    data = urlencode(pairs).encode()
-    return Body(make=lambda: data, content_type=request.content_type or "application/x-www-form-urlencoded")
+    data = build_urlencoded(body, request.parts)
+    return Body(make=lambda: data, content_type=request.content_type or FORM_TYPE)
 
 
 def _encode_multipart(body: Mapping[str, Any], request: RequestFormat) -> Body:
-    parts = [_build_part(name, value, request.files) for name, value in _iter_fields(body)]
-    return Body(make=lambda: _build_multipart(parts))
+    parts = build_parts(body, request)
+    kind, _, subtype = parse_essence(request.content_type).partition("/")
+    return Body(make=lambda: write_multipart(parts, subtype if kind == "multipart" else "form-data"))
 
 
-def _iter_fields(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the fields in the caller's order; a list repeats its field, null is left out."""
-    for name, value in body.items():
-        for item in value if isinstance(value, list) else [value]:
-            if item is not None:
-                yield name, item
+def _encode_lines(body: Any, request: RequestFormat) -> Body:
+    items = body["body"] if isinstance(body, Mapping) and set(body) == {"body"} else body
+    if not isinstance(items, list):
+        raise CallFailed('this route expects a list of JSON values: {"body": […]} and its parameters')
+    content_type = request.content_type or LINES_TYPE
+    start = "\x1e" if parse_essence(content_type) == "application/json-seq" else ""
+    data = "".join(f"{start}{format_json(item)}\n" for item in items).encode()
+    return Body(make=lambda: data, content_type=content_type)
 
 
-def _build_part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, File | bytes]:
-    """Return a field's name, and its file or text. ``files`` are the fields that are files, None if that is unknown."""
-    if UNSENDABLE.search(name):
-        raise CallFailed(f"{name!r} is not a valid field name: use letters, digits and punctuation", field=name)
-    base_name = name.removesuffix(BASE64_SUFFIX)
-    if isinstance(value, str) and base_name != name and (_is_base64(value) if files is None else base_name in files):
-        return base_name, file_from_base64(base_name, value)
-    declared = files is not None and name in files
-    # Specifications also declare files as strings. So an object with a file's keys is always a file, and text is not.
-    is_candidate = declared or files is None or isinstance(value, Mapping)
-    if is_candidate and (file := parse_file(name, value, declared=declared)):
-        return name, file
-    if declared:
-        raise make_file_error(name)
-    return name, _to_text(value).encode()
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        file_from_base64("", text)
-    except CallFailed:
-        return False
-    return True
-
-
-def _to_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _build_multipart(parts: list[tuple[str, File | bytes]]) -> MultipartWriter:
-    writer = MultipartWriter("form-data")
-    for name, value in parts:
-        if isinstance(value, bytes):
-            part: payload.Payload = payload.BytesPayload(value)
-            disposition = {"name": name}
-        else:
-            part = payload.BytesPayload(value.data, content_type=value.content_type)
-            disposition = {"name": name, "filename": value.filename}
-        # Unquoted UTF-8, as browsers send it: every current parser reads it.
-        part.set_content_disposition("form-data", quote_fields=False, **disposition)
-        if isinstance(value, bytes) and part.headers is not None:
-            part.headers.popall("Content-Type", None)
-        writer.append_payload(part)
-    return writer
-
-
-_ENCODERS: dict[str, Callable[[Mapping[str, Any], RequestFormat], Body]] = {
+_ENCODERS: dict[str, Callable[[Any, RequestFormat], Body]] = {
     "json": _encode_json,
+    "lines": _encode_lines,
     "none": _encode_json,
     "text": _encode_text,
     "binary": _encode_binary,

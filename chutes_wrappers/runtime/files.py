@@ -5,16 +5,15 @@ A file is ``{"filename", "content_type", "data": base64}``, a ``data:`` URI, or 
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import pybase64
 
 from chutes_wrappers.runtime.call_errors import CallFailed, make_surrogate_error
+from chutes_wrappers.runtime.data_urls import InvalidBase64, decode_forgiving_base64, parse_data_url
 from chutes_wrappers.runtime.media_types import guess_extension, guess_type_of_bytes, guess_type_of_name
 
 BINARY_TYPE = "application/octet-stream"
@@ -23,7 +22,8 @@ BASE64_SUFFIX = "_base64"
 FILE_FORMATS = '{"filename", "content_type", "data": base64}, a data: URI, or the key `%s_base64`'
 
 _KEYS = frozenset({"filename", "content_type", "data"})
-_DATA_URI = re.compile(r"data:(?P<type>[^,;]*(?:;[^,;=]+=[^,;]*)*)(?P<base64>;base64)?,", re.IGNORECASE)
+# RFC 4648, section 5.
+_SAFE_ALPHABET = str.maketrans("-_", "+/")
 # Invalid in a header: control characters, and unpaired surrogates, which are not valid text.
 UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -48,7 +48,7 @@ def parse_file(name: str, value: Any, *, declared: bool) -> File | None:
     ``declared``: the field expects a file. Otherwise an object needs a filename or a media type in addition to its data.
     """
     if isinstance(value, str):
-        return _file_from_data_uri(name, value)
+        return _file_from_data_url(name, value)
     return (
         _file_from_object(name, value)
         if isinstance(value, Mapping) and is_file_object(value, declared=declared)
@@ -92,17 +92,16 @@ def _file_from_object(name: str, value: Mapping[str, Any]) -> File:
     return File(filename=filename, content_type=kind, data=data)
 
 
-def _file_from_data_uri(name: str, value: str) -> File | None:
-    match = _DATA_URI.match(value)
-    if match is None or UNSENDABLE.search(match["type"]):
-        return None
-    rest = value[match.end() :]
+def _file_from_data_url(name: str, value: str) -> File | None:
     try:
-        data = decode_base64(name, rest) if match["base64"] else unquote_to_bytes(rest)
+        url = parse_data_url(value)
+    except InvalidBase64 as error:
+        raise _make_base64_error(name, error) from error
     except UnicodeEncodeError as error:
         raise make_surrogate_error({name: value}) from error
-    kind = match["type"] or TEXT_TYPE
-    return File(filename=_build_filename(name, kind), content_type=kind, data=data)
+    if url is None:
+        return None
+    return File(filename=_build_filename(name, url.content_type), content_type=url.content_type, data=url.data)
 
 
 def _build_filename(name: str, content_type: str) -> str:
@@ -110,12 +109,33 @@ def _build_filename(name: str, content_type: str) -> str:
 
 
 def decode_base64(name: str, text: str) -> bytes:
-    """Decode base64 ``text``, with or without line breaks. Raises CallFailed with the field's name."""
-    try:
+    """Decode base64 ``text``, with or without line breaks and padding, also in the alphabet that is safe in URLs.
+
+    Raises CallFailed with the field's name.
+    """
+    try:  # strict, which is fast for large files
         return pybase64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         pass
-    try:  # with line breaks, as `base64` and MIME write it
-        return pybase64.b64decode(re.sub(r"\s+", "", text), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise CallFailed(f"`{name}` is not base64: {error}", field=name) from error
+    try:
+        return decode_forgiving_base64(_translate_safe_alphabet(text))
+    except InvalidBase64 as error:
+        raise _make_base64_error(name, error) from error
+
+
+def is_base64(text: str) -> bool:
+    """Return whether ``decode_base64`` can decode ``text``."""
+    try:
+        decode_base64("", text)
+    except CallFailed:
+        return False
+    return True
+
+
+def _translate_safe_alphabet(text: str) -> str:
+    """Return base64 in the usual alphabet. A text with characters of both alphabets is left, and refused later."""
+    return text if "+" in text or "/" in text else text.translate(_SAFE_ALPHABET)
+
+
+def _make_base64_error(name: str, error: Exception) -> CallFailed:
+    return CallFailed(f"`{name}` is not base64: {error}", field=name)

@@ -33,6 +33,7 @@ from chutes_wrappers.runtime.client_sessions import describe_unreadable
 from chutes_wrappers.runtime.failure_attribution import ServiceHealth
 from chutes_wrappers.runtime.files import BINARY_TYPE
 from chutes_wrappers.runtime.gradio_files import AppSession
+from chutes_wrappers.runtime.media_types import EMPTY_RESPONSE_TYPE, mark_response_type
 from chutes_wrappers.runtime.module_headers import SelectHeaders, add_headers
 from chutes_wrappers.runtime.running_call import RunningCall
 from chutes_wrappers.runtime.service_headers import encode_header_value, read_header
@@ -48,7 +49,7 @@ _MAX_REASON_LENGTH = 200
 class CallResponse:
     """A successful response: its media type, encoded for a header, and its bytes.
 
-    The platform drops status and headers.
+    The platform drops status and headers. A media type says another status than 200, and that there was no body.
     """
 
     content_type: str
@@ -229,6 +230,7 @@ async def _read_at_most(response: aiohttp.ClientResponse, max_bytes: int) -> byt
 def _build_response(response: aiohttp.ClientResponse, body: bytes) -> CallResponse:
     content_type = read_header(response, "Content-Type")
     if body:
-        return CallResponse(content_type=encode_header_value(content_type) or BINARY_TYPE, body=body)
+        kind = mark_response_type(encode_header_value(content_type) or BINARY_TYPE, response.status)
+        return CallResponse(content_type=kind, body=body)
     summary = {"status": response.status, **({"content_type": content_type} if content_type else {})}
-    return CallResponse(content_type=JSON_TYPE, body=orjson.dumps(summary))
+    return CallResponse(content_type=EMPTY_RESPONSE_TYPE, body=orjson.dumps(summary))

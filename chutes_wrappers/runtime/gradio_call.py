@@ -21,6 +21,7 @@ from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_arguments import parse_arguments
 from chutes_wrappers.runtime.gradio_files import AppSession
 from chutes_wrappers.runtime.gradio_queue import MessageParser, OutputReader
+from chutes_wrappers.runtime.media_types import JSON_TYPE
 from chutes_wrappers.runtime.stream_frames import MAX_LINE_BYTES, encode_event
 
 _QUEUE_FULL = 503

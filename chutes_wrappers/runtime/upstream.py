@@ -26,6 +26,8 @@ _MIN_TIMEOUT_S = 0.001
 # used.
 _KEEPALIVE_S = 1.5
 _READ_BUFFER_BYTES = 1024**2
+# aiohttp adds these by itself. The service gets what the call says, and nothing else.
+_CLIENT_HEADERS = ("Accept", "Accept-Encoding", "User-Agent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,15 @@ class UpstreamRequest:
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
     make_data: Callable[[], Any] = lambda: None
+
+
+class _ExactMethod(str):
+    """A method as the call says it: aiohttp would write it in capitals, but RFC 9110 has case-sensitive methods."""
+
+    __slots__ = ()
+
+    def upper(self) -> str:
+        return self
 
 
 class ReusedConnectionLost(Exception):
@@ -114,7 +125,7 @@ def _make_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     return open_client_session(
         connector,
         read_bufsize=_READ_BUFFER_BYTES,
-        headers={"Accept-Encoding": "identity"},
+        skip_auto_headers=_CLIENT_HEADERS,
         trace_configs=[_build_trace_config()],
     )
 
@@ -138,11 +149,13 @@ def _build_trace_config() -> aiohttp.TraceConfig:
 async def _send(
     session: aiohttp.ClientSession, request: UpstreamRequest, deadline: float, attempt: _Attempt | None = None
 ) -> aiohttp.ClientResponse:
+    data = request.make_data()
     return await session.request(
-        request.method,
+        _ExactMethod(request.method),
         URL(f"http://{HOST}:{request.port}{request.target}", encoded=True),
         headers=dict(request.headers),
-        data=request.make_data(),
+        data=data,
+        skip_auto_headers=("Content-Type",) if data is None else (),
         allow_redirects=False,
         timeout=_build_timeout(deadline - time.monotonic()),
         trace_request_ctx=attempt,

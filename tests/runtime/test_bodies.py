@@ -95,6 +95,11 @@ def test_a_body_whose_schema_has_a_field_called_body_is_unchanged() -> None:
     assert json.loads(encode("json", {"body": {"a": 1}})[0]) == {"body": {"a": 1}}
 
 
+@pytest.mark.parametrize("value", ["hi", {"a": 1}, {}, [1], None, {"body": "hi"}, {"body": {"body": {}}}])
+def test_every_object_whose_only_key_is_body_can_be_sent(value: Any) -> None:
+    assert json.loads(encode("json", {"body": {"body": value}})[0]) == {"body": value}
+
+
 def test_a_wrapped_body_may_be_an_object_and_has_no_other_keys() -> None:
     assert json.loads(encode("json", {"body": {"a": 1}}, wrapped=True)[0]) == {"a": 1}
     with pytest.raises(CallFailed, match="unknown: other"):
@@ -133,7 +138,7 @@ def test_a_list_repeats_the_field() -> None:
 
 
 def test_an_object_that_is_not_a_file_is_sent_as_json() -> None:
-    assert fields({"options": {"a": 1}}) == [("options", None, "", b'{"a": 1}')]
+    assert fields({"options": {"a": 1}}) == [("options", None, "", b'{"a":1}')]
 
 
 def test_an_empty_file_is_a_file() -> None:
@@ -148,7 +153,7 @@ def test_a_declared_file_that_is_plain_text_is_explained() -> None:
 def test_strings_are_not_files_if_the_file_fields_are_known() -> None:
     body = {"image_base64": "abcd", "note": "data:hello,world", "object": {"filename": "a", "data": "YQ=="}}
     assert [(name, filename) for name, filename, *_ in fields(body)] == [
-        ("image", "image"), ("note", "note"), ("object", "a"),
+        ("image", "image"), ("note", "note.txt"), ("object", "a"),
     ]  # fmt: skip
     assert fields(body, files=()) == [
         ("image_base64", None, "", b"abcd"),
@@ -157,7 +162,7 @@ def test_strings_are_not_files_if_the_file_fields_are_known() -> None:
     ]
 
 
-@pytest.mark.parametrize("data", ["%%%", "abc", "a" * 5])
+@pytest.mark.parametrize("data", ["%%%", "a=bc", "a" * 5])
 def test_invalid_base64_is_named(data: str) -> None:
     with pytest.raises(CallFailed, match="`file` is not base64"):
         fields({"file": {"filename": "x", "data": data}})

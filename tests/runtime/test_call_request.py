@@ -20,7 +20,7 @@ def build(body: Any = None, query: dict[str, str] | None = None, **route: Any) -
 
 def test_a_call_goes_to_the_routes_port_method_and_path_with_query_and_body() -> None:
     request = build({"a": 1}, {"q": "x y"}, method="PUT", target_path="/b")
-    assert (request.port, request.method, request.target) == (8020, "PUT", "/b?q=x+y")
+    assert (request.port, request.method, request.target) == (8020, "PUT", "/b?q=x%20y")
     assert (request.headers, request.make_data()) == ({"Content-Type": "application/json"}, b'{"a":1}')
 
 

@@ -19,6 +19,7 @@ from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.bodies import Body
 from chutes_wrappers.runtime.call_errors import MAX_QUOTED_BYTES, CallFailed
 from chutes_wrappers.runtime.gateway import CallResponse, Gateway
+from chutes_wrappers.runtime.media_types import EMPTY_RESPONSE_TYPE
 from chutes_wrappers.runtime.response_heads import MAX_HEAD_BYTES
 from chutes_wrappers.runtime.running_call import RunningCall
 from tests.scenario import find_free_port
@@ -77,7 +78,14 @@ def test_a_compressed_response_is_decompressed(gateway: Gateway, service: HttpFi
 
 def test_an_empty_response_contains_its_status(gateway: Gateway, service: HttpFixture) -> None:
     response = call(gateway, service, "/status/204")
-    assert (response.content_type, json.loads(response.body)) == ("application/json", {"status": 204})
+    assert (response.content_type, json.loads(response.body)) == (EMPTY_RESPONSE_TYPE, {"status": 204})
+
+
+def test_a_success_with_another_status_than_200_says_it_in_its_media_type(
+    gateway: Gateway, service: HttpFixture
+) -> None:
+    assert call(gateway, service, "/status/201").content_type == "text/plain; charset=utf-8; service-response=201"
+    assert call(gateway, service, "/status/200").content_type == "text/plain; charset=utf-8"
 
 
 @pytest.mark.parametrize("status", [300, 301, 304, 400, 401, 403, 404, 409, 422, 426, 429, 451, 499, 500, 502, 503])

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from chutes_wrappers.runtime.upstream import ReusedConnectionLost, Upstream, UpstreamRequest
-from tests.upstreams.raw import serve_raw
+from tests.upstreams.raw import serve_raw, serve_reply
 
 
 class Redirector:
@@ -239,3 +239,27 @@ async def test_a_new_connection_after_one_with_unread_bytes_does_not_count_as_re
         with pytest.raises(aiohttp.ServerDisconnectedError):  # not ReusedConnectionLost: the connection was new
             await status(upstream, port, "POST")
         await upstream.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "body", "lines"),
+    [
+        ("GET", {}, None, []),
+        ("POST", {}, None, ["Content-Length: 0"]),
+        ("copy", {"X-A": "1"}, None, ["X-A: 1", "Content-Length: 0"]),
+        ("DELETE", {"Content-Type": "a/b"}, b"x", ["Content-Type: a/b", "Content-Length: 1"]),
+        ("GET", {"Content-Type": "a/b;v=2"}, b"x", ["Content-Type: a/b;v=2", "Content-Length: 1"]),
+    ],
+)
+async def test_the_service_gets_the_methods_and_headers_of_the_call_and_no_others(
+    method: str, headers: dict[str, str], body: bytes | None, lines: list[str]
+) -> None:
+    received: list[bytes] = []
+    upstream = Upstream()
+    async with serve_reply(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", received) as port:
+        request = UpstreamRequest(port=port, method=method, target="/a", headers=headers, make_data=lambda: body)
+        async with upstream.send(request, 60):
+            pass
+        await upstream.close()
+    first, host, *others = received[0].decode().split("\r\n")
+    assert (first, host, others) == (f"{method} /a HTTP/1.1", f"Host: 127.0.0.1:{port}", [*lines, "", ""])
