@@ -26,7 +26,10 @@ from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.core.path_templates import normalise_template
 
 ParameterLocation = Literal["path", "query", "querystring", "header", "cookie"]
-Style = Literal["simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject", "cookie"]
+# The styles of OpenAPI, and the tabs of Swagger 2.0's ``collectionFormat``.
+Style = Literal[
+    "simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "tabDelimited", "deepObject", "cookie"
+]
 Collection = Literal["array", "object"]
 Encoding = Literal["json", "lines", "multipart", "form", "binary", "text", "none"]
 STREAM_SWITCH: Literal["switch"] = "switch"

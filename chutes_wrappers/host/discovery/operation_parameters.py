@@ -1,7 +1,8 @@
-"""Parameters of an operation that a caller sends: path, query and headers, of Swagger 2.0 and OpenAPI 3. Pure."""
+"""Parameters of an operation that a caller sends: path, query, headers and cookies, of Swagger 2.0 and OpenAPI 3. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -9,7 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.path_templates import VARIABLE, parse_variable_name
+from chutes_wrappers.core.path_templates import find_variables
 from chutes_wrappers.core.route_checks import find_header_problem
 from chutes_wrappers.core.routes import Parameter, ParameterLocation, Style
 from chutes_wrappers.host.discovery import declared_media
@@ -17,18 +18,28 @@ from chutes_wrappers.host.discovery.references import resolve_node
 
 _MAX_PARAMETERS = 200
 _MAX_DESCRIPTION_LENGTH = 300
-# OpenAPI 3 ignores parameters with the first three names. The gateway sets the other headers.
-_IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization", "accept-encoding", "cookie"})
+_PLACES: tuple[ParameterLocation, ...] = get_args(ParameterLocation)
+# The connection sets it to the length of the body.
+_SILENT_HEADERS = frozenset({"content-length"})
+_STYLES: Mapping[str, tuple[Style, ...]] = {
+    "path": ("simple", "label", "matrix"),
+    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
+    "header": ("simple",),
+    "cookie": ("form", "cookie"),
+}
 # ``collectionFormat`` of Swagger 2.0 as style and explode; its default is csv.
-_COLLECTION_FORMATS: dict[str, tuple[Style | None, bool]] = {
+_COLLECTION_FORMATS: Mapping[str, tuple[Style | None, bool]] = {
     "csv": (None, False),
     "multi": (None, True),
     "ssv": ("spaceDelimited", False),
+    "tsv": ("tabDelimited", False),
     "pipes": ("pipeDelimited", False),
 }
+# What ends a cookie's name or the header itself (RFC 6265, section 4.1.1); frameworks use other characters.
+_NOT_IN_COOKIE_NAME = re.compile(r"[\x00-\x20\x7f=;,]|[^\x00-\x7f]")
 _NON_SCHEMA_KEYS = frozenset({
     "name", "in", "required", "description", "collectionFormat", "allowEmptyValue", "style", "explode", "allowReserved",
-    "schema", "content", "examples", "deprecated", "$ref",
+    "schema", "content", "examples", "deprecated", "$ref", "x-example", "x-examples",
 })  # fmt: skip
 
 
@@ -52,58 +63,150 @@ def collect_nodes(
     for owner in (operation, item):
         parameters = owner.get("parameters", [])
         if not isinstance(parameters, list):
-            problems.append("`parameters` is not a list")
+            problems.append("a parameter left out: `parameters` is not a list")
             continue
+        if len(parameters) > _MAX_PARAMETERS:
+            problems.append(f"parameters left out: those after the first {_MAX_PARAMETERS}")
         for node in parameters[:_MAX_PARAMETERS]:
             try:
                 parameter = resolve_node(document, node, "a parameter")
                 nodes_by_key.setdefault((str(parameter.get("in")), str(parameter.get("name"))), parameter)
             except WrapperError as error:
-                problems.append(error.what)
+                problems.append(f"a parameter left out: {error.what}")
     return list(nodes_by_key.values()), problems
 
 
-def read_parameters(nodes: Iterable[Mapping[str, Any]], path: str) -> list[DeclaredParameter]:
-    """Return the parameters in ``nodes`` that a caller of ``path`` sends: first path, then query and headers.
+def read_parameters(
+    document: Mapping[str, Any], nodes: Iterable[Mapping[str, Any]], path: str
+) -> tuple[list[DeclaredParameter], list[str]]:
+    """Return the parameters in ``nodes`` that a caller of ``path`` sends, sorted by place, and what is not carried.
 
-    Undeclared variables of the path are parameters too. Nodes that cannot be a parameter are ignored.
+    Undeclared variables of the path are parameters too.
     """
-    variables = find_path_variables(path)
-    parameters = [_read_parameter(node) for node in nodes if _is_caller_parameter(node, variables)]
-    declared_names = {
-        variables[parameter.parameter.name] for parameter in parameters if parameter.parameter.place == "path"
-    }
+    nodes = [node for node in nodes if node.get("in") not in ("body", "formData")]
+    variables = _find_path_variables(path, nodes)
+    parameters: list[DeclaredParameter] = []
+    problems: list[str] = []
+    for node in nodes:
+        loss = _find_loss(node, variables, nodes)
+        if loss:
+            problems.append(loss)
+        elif loss is None:
+            parameter, notes = _read_parameter(document, node, is_needed=variables.get(str(node["name"]), True))
+            parameters.append(parameter)
+            problems += notes
+    declared_names = {parameter.parameter.name for parameter in parameters if parameter.parameter.place == "path"}
     parameters += [
-        DeclaredParameter(parameter=_build_parameter(name, "path"), schema={"type": "string"})
-        for name in dict.fromkeys(variables.values())
+        DeclaredParameter(parameter=_build_parameter(name, "path", required=is_required), schema={"type": "string"})
+        for name, is_required in variables.items()
         if name not in declared_names
     ]
-    order = get_args(ParameterLocation)
-    return sorted(parameters, key=lambda parameter: order.index(parameter.parameter.place))
+    return sort_parameters(parameters), problems
 
 
-def find_path_variables(path: str) -> dict[str, str]:
-    """Return declared name → variable name of a path template: the variable ``{b+}`` may be declared as ``b+`` or ``b``."""
-    names = {text: parse_variable_name(text) for text in VARIABLE.findall(path)}
-    return {**names, **{name: name for name in names.values()}}
+def sort_parameters(parameters: Iterable[DeclaredParameter]) -> list[DeclaredParameter]:
+    """Return ``parameters`` by place: path, query, headers, cookies."""
+    return sorted(parameters, key=lambda declared: _PLACES.index(declared.parameter.place))
 
 
-def _is_caller_parameter(node: Mapping[str, Any], variables: Mapping[str, str]) -> bool:
-    name, location = node.get("name"), node.get("in")
+def _find_path_variables(path: str, nodes: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """Return the names of the variables of a path → whether each is required. ``{b+}`` may be declared as ``b+`` or ``b``."""
+    names = {name for node in nodes if node.get("in") == "path" and isinstance(name := node.get("name"), str)}
+    return {variable.name: not variable.is_optional for variable in find_variables(path, names)}
+
+
+def find_same_names(parameters: Iterable[DeclaredParameter]) -> list[str]:
+    """Return a note for each parameter whose name another one has: the callers' key is the name alone."""
+    first_places: dict[str, str] = {}
+    notes = []
+    for parameter in (declared.parameter for declared in parameters):
+        place = first_places.setdefault(parameter.name, parameter.place)
+        if place != parameter.place:
+            notes.append(
+                f"{parameter.place} `{parameter.name[:100]}` has the name of the {place} parameter: a call sets one"
+            )
+    return notes
+
+
+def find_name_problem(name: str, place: str) -> str | None:
+    """Return why no parameter of this name can be sent in ``place``, or None."""
+    if place == "header":
+        return find_header_problem(name)
+    if place == "cookie" and _NOT_IN_COOKIE_NAME.search(name):
+        return f"{name!r} is not a valid name of a cookie"
+    return None
+
+
+def _find_loss(
+    node: Mapping[str, Any], variables: Mapping[str, bool], nodes: Iterable[Mapping[str, Any]]
+) -> str | None:
+    """Return why callers cannot send the parameter ``node``; empty where nothing is lost, and None if they can."""
+    name, place = node.get("name"), node.get("in")
     if not isinstance(name, str) or not name:
-        return False
-    if location == "path":
-        return name in variables
-    if location == "header":
-        return find_header_problem(name) is None and name.lower() not in _IGNORED_HEADERS
-    return location == "query"
+        return "a parameter left out: it has no name"
+    label = f"{place if isinstance(place, str) else 'parameter'} `{name[:100]}` left out"
+    if place not in _PLACES:
+        return f"parameter `{name[:100]}` left out: {str(place)[:100]!r} is not a place of parameters"
+    if place == "path" and name not in variables:
+        return f"{label}: the path has no variable of this name"
+    if problem := find_name_problem(name, place):
+        return "" if name.lower() in _SILENT_HEADERS else f"{label}: {problem}"
+    return _find_header_loss(node, label, nodes) if place == "header" else None
 
 
-def _read_parameter(node: Mapping[str, Any]) -> DeclaredParameter:
-    location = node["in"]
-    style, explode = _read_style(node) if "schema" in node or "content" in node else _read_collection_format(node)
-    parameter = _build_parameter(node["name"], location, style, explode, required=node.get("required") is True)
-    return DeclaredParameter(parameter=parameter, schema=build_value_schema(node))
+def _find_header_loss(node: Mapping[str, Any], label: str, nodes: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the loss of a header that the gateway sets itself, as in ``_find_loss``."""
+    name = node["name"].lower()
+    if name == "content-type":
+        return _find_content_type_loss(node, label)
+    if name == "accept-encoding":
+        return f"{label}: the gateway decodes no response, so it asks for none encoded" if _is_needed(node) else ""
+    if name == "cookie" and any(other.get("in") == "cookie" for other in nodes):
+        return f"{label}: the cookies that the operation declares are sent in it"
+    return None
+
+
+def _find_content_type_loss(node: Mapping[str, Any], label: str) -> str:
+    """Return the loss of a parameter ``Content-Type`` with values that no body of this API has by itself."""
+    values = [value for value in _list_values(node) if isinstance(value, str)]
+    unusual = [value for value in values if not declared_media.is_json(declared_media.parse_media_type(value))]
+    if not values or len(unusual) < len(values):
+        return ""
+    return f"{label}: the gateway sends the media type of the body; the parameter allows {', '.join(values)[:200]}"
+
+
+def _list_values(node: Mapping[str, Any]) -> list[Any]:
+    schema = node["schema"] if isinstance(node.get("schema"), Mapping) else node
+    values = schema.get("enum")
+    return [schema["const"]] if "const" in schema else values if isinstance(values, list) else []
+
+
+def _is_needed(node: Mapping[str, Any]) -> bool:
+    return bool(_list_values(node)) or node.get("required") is True
+
+
+def _read_parameter(
+    document: Mapping[str, Any], node: Mapping[str, Any], *, is_needed: bool
+) -> tuple[DeclaredParameter, list[str]]:
+    """Return a parameter, and notes on what of it is not sent as declared. ``is_needed``: for a variable of the path."""
+    place, name = node["in"], node["name"]
+    is_swagger = "schema" not in node and "content" not in node
+    style, explode, notes = _read_collection_format(node) if is_swagger else _read_style(node)
+    content_type, media, media_notes = _read_media(document, node)
+    # OpenAPI 3 ignores header parameters of these names, so no call needs them.
+    is_ignored = place == "header" and name.lower() in ("accept", "authorization") and not is_swagger
+    parameter = _build_parameter(
+        name,
+        place,
+        style,
+        explode,
+        required=is_needed if place == "path" else node.get("required") is True and not is_ignored,
+        content_type=content_type,
+        allow_reserved=node.get("allowReserved") is True,
+        credential=place == "header" and name.lower() == "authorization",
+    )
+    declared = DeclaredParameter(parameter=parameter, schema=build_value_schema(document, node, media))
+    return declared, [f"{place} `{name[:100]}`: {note}" for note in (*notes, *media_notes)]
 
 
 def _build_parameter(
@@ -113,40 +216,83 @@ def _build_parameter(
     explode: bool | None = None,
     *,
     required: bool = True,
+    **fields: Any,
 ) -> Parameter:
-    default_style = "form" if location == "query" else "simple"
-    style = None if style == default_style else style
-    explode = None if explode is (location == "query" and style is None) else explode
+    default_style = "simple" if location in ("path", "header") else "form"
+    explode = None if explode is ((style or default_style) in ("form", "cookie")) else explode
     try:
         return Parameter.model_validate({
-            "name": name, "in": location, "style": style, "explode": explode, "required": required or location == "path",
+            "name": name, "in": location, "style": None if style == default_style else style, "explode": explode,
+            "required": required, **fields,
         })  # fmt: skip
     except ValidationError as error:
         raise WrapperError("a parameter has a name that is not valid text") from error
 
 
-def _read_style(node: Mapping[str, Any]) -> tuple[Style | None, bool | None]:
-    style, explode = node.get("style"), node.get("explode")
-    return style if style in get_args(Style) else None, explode if isinstance(explode, bool) else None
+def _read_style(node: Mapping[str, Any]) -> tuple[Style | None, bool | None, list[str]]:
+    style, explode, place = node.get("style"), node.get("explode"), node["in"]
+    if "content" in node or place == "querystring":
+        return None, None, []
+    notes = []
+    if style is not None and style not in _STYLES[place]:
+        notes.append(
+            f"style {str(style)[:50]!r} is not one of {', '.join(_STYLES[place])}: sent as {_STYLES[place][0]}"
+        )
+        style = None
+    if explode is not None and not isinstance(explode, bool):
+        notes.append("`explode` is not a boolean: the default is used")
+        explode = None
+    return style, explode, notes
 
 
-def _read_collection_format(node: Mapping[str, Any]) -> tuple[Style | None, bool | None]:
+def _read_collection_format(node: Mapping[str, Any]) -> tuple[Style | None, bool | None, list[str]]:
     if node.get("type") != "array":
-        return None, None
-    collection_format = node.get("collectionFormat")
-    return _COLLECTION_FORMATS.get(collection_format if isinstance(collection_format, str) else "csv", (None, False))
+        return None, None, []
+    style, explode, notes = read_collection_format(node)
+    if explode and node["in"] != "query":
+        return None, False, ["collectionFormat multi is for the query only: sent as csv"]
+    return style, explode, notes
 
 
-def build_value_schema(node: Mapping[str, Any]) -> Any:
-    """Return the schema of a parameter's value; in Swagger 2.0 the parameter itself is the schema."""
-    if "content" in node:  # the value is text of that media type, such as JSON
-        content = node["content"]
-        media_type = next(iter(content), "") if isinstance(content, Mapping) else ""
-        schema: Any = {"type": "string", **({"contentMediaType": media_type} if media_type else {})}
+def read_collection_format(node: Mapping[str, Any]) -> tuple[Style | None, bool, list[str]]:
+    """Return style (None: the default), explode and notes for the ``collectionFormat`` of an array of Swagger 2.0."""
+    collection_format = node.get("collectionFormat", "csv")
+    if not isinstance(collection_format, str) or collection_format not in _COLLECTION_FORMATS:
+        return None, False, [f"collectionFormat {str(collection_format)[:50]!r} is unknown: sent as csv"]
+    return *_COLLECTION_FORMATS[collection_format], []
+
+
+def _read_media(document: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], list[str]]:
+    """Return the media type of a parameter with ``content``, its object, and notes. Empty without ``content``."""
+    if "content" not in node:
+        return "", {}, []
+    try:
+        content = declared_media.read_content(document, node)
+    except WrapperError as error:
+        return "", {}, [f"its `content` is not used: {error.what}"]
+    if not content:
+        return "", {}, ["its `content` has no valid media type: it is sent as text"]
+    content_type, media = next(iter(content.items()))
+    notes = [f"only {content_type} is sent, the first of its media types"] if len(content) > 1 else []
+    if media.get("encoding"):
+        notes.append("the `encoding` of its fields is not used: they are sent as plain text")
+    return content_type, media, notes
+
+
+def build_value_schema(
+    document: Mapping[str, Any], node: Mapping[str, Any], media: Mapping[str, Any] | None = None
+) -> Any:
+    """Return the schema of a parameter's value; in Swagger 2.0 the parameter itself is the schema.
+
+    ``media`` is the media type object of a parameter with ``content``.
+    """
+    if "content" in node:
+        schema = declared_media.add_example(document, (media or {}).get("schema", {}), {**node, **(media or {})})
     elif "schema" in node:
-        schema = declared_media.add_example(node["schema"], node)
+        schema = declared_media.add_example(document, node["schema"], node)
     else:
         schema = {key: value for key, value in node.items() if key not in _NON_SCHEMA_KEYS}
+        schema = declared_media.add_example(document, schema, node)
     description = node.get("description")
     if isinstance(schema, Mapping) and isinstance(description, str) and not {"$ref", "description"} & set(schema):
         return {**schema, "description": description[:_MAX_DESCRIPTION_LENGTH]}

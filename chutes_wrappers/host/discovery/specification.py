@@ -5,20 +5,32 @@ An operation that cannot be called is skipped. If only a part of its description
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from chutes_wrappers.core.cord_plan import assign_public_paths
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.path_templates import find_nameless_variable
-from chutes_wrappers.core.platform_rules import UPSTREAM_METHODS
-from chutes_wrappers.core.routes import STREAM_SWITCH, RequestFormat, ResponseHint, Route, SkippedRoute
+from chutes_wrappers.core.path_templates import find_template_problem
+from chutes_wrappers.core.routes import (
+    METHODS,
+    STREAM_SWITCH,
+    Parameter,
+    RequestFormat,
+    ResponseHint,
+    Route,
+    SkippedRoute,
+)
 from chutes_wrappers.host.discovery import declared_media, operation_parameters, request_bodies, servers
 from chutes_wrappers.host.discovery.operation_parameters import DeclaredParameter
 from chutes_wrappers.host.discovery.references import ReadingTime, resolve_node
 from chutes_wrappers.host.discovery.request_bodies import Body
 from chutes_wrappers.host.discovery.schemas import MAX_SCHEMA_BYTES, make_self_contained, measure_size
+from chutes_wrappers.host.discovery.security import SecurityReader, merge_credentials
+from chutes_wrappers.host.discovery.server_notes import find_server_notes, find_variable_notes
 from chutes_wrappers.host.discovery.shapes import Shapes
 
 MAX_OPERATIONS = 50_000
@@ -30,11 +42,19 @@ ANY_METHOD = "*"
 
 _T = TypeVar("_T")
 _OTHER_KEYS = frozenset({"summary", "description", "servers", "parameters", "$ref"})
+_ADDITIONAL = "additionalOperations"
+# Segments that are a variable in some frameworks, and text in documents that do not declare it.
+_BARE_VARIABLE = re.compile(r"(?<=/)([:*])(\w+)")
+_ESCAPES = {":": "%3A", "*": "%2A"}
+_BODILESS = ("GET", "DELETE", "OPTIONS", "TRACE")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operations:
-    """The operations of a specification: routes, skipped operations, and notes on routes without a schema."""
+    """The operations of a specification: routes, skipped operations, and notes.
+
+    A note says what of an operation is not sent as declared: ``METHOD target_path: …``, or ``document: …``.
+    """
 
     routes: tuple[Route, ...] = ()
     skipped: tuple[SkippedRoute, ...] = ()
@@ -43,13 +63,27 @@ class Operations:
 
 @dataclass(frozen=True, kw_only=True)
 class _Operation:
-    """One entry of a path item, and the resolved path item; ``problem`` says why it cannot be read."""
+    """One entry of a path item, and the resolved path item; ``problem`` says why it cannot be read.
+
+    ``is_additional``: OpenAPI 3.2's ``additionalOperations`` has it, and its method keeps its capitalisation.
+    """
 
     path: str
     method: str
     item: Mapping[str, Any]
     node: Mapping[str, Any]
     problem: str | None = None
+    is_additional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """An operation with its route before the parameters are read, and its parameter objects with their problems."""
+
+    operation: _Operation
+    route: Route
+    nodes: list[Mapping[str, Any]]
+    notes: list[str]
 
 
 def check_dialect(document: Mapping[str, Any]) -> None:
@@ -90,7 +124,7 @@ def read_operations(
     """
     check_dialect(document)
     reading_time = reading_time or ReadingTime()
-    operations_by_key: dict[tuple[str, str], tuple[Route, _Operation]] = {}
+    candidates: dict[tuple[str, str], _Candidate] = {}
     skipped: list[SkippedRoute] = []
     for index, operation in enumerate(_iterate_operations(document)):
         if index >= MAX_OPERATIONS:
@@ -100,20 +134,58 @@ def read_operations(
             operation.item, location
         )
         path = (own_prefixes[0] if own_prefixes else prefix) + operation.path
-        problem = operation.problem or _find_path_problem(operation.path, path)
-        if problem is None and (path, operation.method) in operations_by_key:
+        problem = operation.problem or _find_length_problem(operation.path, path)
+        candidate = None if problem else _build_candidate(document, operation, path, port)
+        key = _build_key(candidate.route) if candidate else ("", "")
+        problem = problem or find_template_problem(key[0])
+        if problem is None and key in candidates:
             problem = "another operation has the same path and method"
-        if problem is None:
-            operations_by_key[path, operation.method] = Route(path=path, method=operation.method, port=port), operation
+        if candidate and problem is None:
+            candidates[key] = candidate
         else:
             shortened_path = path if len(path) <= MAX_PATH_LENGTH else path[:MAX_PATH_LENGTH] + "…"
-            skipped.append(SkippedRoute(path=shortened_path, method=operation.method, port=port, reason=problem))
-    published_routes, hidden = assign_public_paths((route for route, _ in operations_by_key.values()), expose)
+            skipped.append(SkippedRoute(path=shortened_path, method=operation.method, port=port, reason=str(problem)))
+    routes = _separate_paths(candidate.route for candidate in candidates.values())
+    published_routes, hidden = assign_public_paths(routes, expose)
     reader = _OperationReader(document, reading_time)
-    routes = tuple(
-        reader.describe(route, operations_by_key[route.target_path, route.method][1]) for route in published_routes
+    routes = [reader.describe(route, candidates[_build_key(route)]) for route in published_routes]
+    return Operations(
+        routes=tuple(routes), skipped=(*skipped, *hidden), notes=(*reader.notes, *reader.describe_document())
     )
-    return Operations(routes=routes, skipped=(*skipped, *hidden), notes=tuple(reader.notes))
+
+
+def _build_key(route: Route) -> tuple[str, str]:
+    return route.target_path, route.upstream_method
+
+
+def _build_candidate(document: Mapping[str, Any], operation: _Operation, path: str, port: int) -> _Candidate:
+    nodes, notes = operation_parameters.collect_nodes(document, operation.node, operation.item)
+    names = [node["name"] for node in nodes if node.get("in") == "path" and isinstance(node.get("name"), str)]
+    path = _BARE_VARIABLE.sub(lambda match: match[0] if match[2] in names else f"{_ESCAPES[match[1]]}{match[2]}", path)
+    is_other = operation.is_additional and operation.method.upper() not in METHODS
+    route = Route(
+        path=f"{path.partition('?')[0].rstrip('/')}/{operation.method.lower()}" if is_other else path,
+        method="POST" if is_other else operation.method,
+        port=port,
+        parameters=tuple(Parameter.model_validate({"name": name, "in": "path"}) for name in names if name),
+        target_path=path,
+        target_method=operation.method if is_other else "",
+    )
+    return _Candidate(operation=operation, route=route, nodes=nodes, notes=notes)
+
+
+def _separate_paths(routes: Iterable[Route]) -> list[Route]:
+    """Give routes of other methods than HTTP's usual ones a public path that no other operation has."""
+    routes = list(routes)
+    taken = {route.key for route in routes if not route.target_method}
+    separated = {_build_key(route): route for route in routes}
+    for key in sorted(key for key, route in separated.items() if route.target_method):
+        route = separated[key]
+        while route.key in taken:
+            route = route.model_copy(update={"path": f"{route.path}/{route.target_method.lower()}"})
+        taken.add(route.key)
+        separated[key] = route
+    return list(separated.values())
 
 
 def select_plain_get_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -137,20 +209,43 @@ def _iterate_operations(document: Mapping[str, Any]) -> Iterator[_Operation]:
             yield _Operation(path=path, method=ANY_METHOD, item={}, node={}, problem=error.what)
             continue
         for key, value in item.items():
-            if key not in _OTHER_KEYS and not key.startswith("x-"):
+            if key == _ADDITIONAL:
+                yield from _iterate_additional(path, item, value)
+            elif key not in _OTHER_KEYS and not key.startswith("x-"):
                 yield _read_operation(path, key, item, value)
 
 
-def _read_operation(path: str, key: str, item: Mapping[str, Any], node: Any) -> _Operation:
-    method, problem = key.upper()[:50], None
+def _iterate_additional(path: str, item: Mapping[str, Any], operations: Any) -> Iterator[_Operation]:
+    if not isinstance(operations, Mapping):
+        yield _Operation(path=path, method=ANY_METHOD, item={}, node={}, problem=f"`{_ADDITIONAL}` is not an object")
+        return
+    for method, node in operations.items():
+        yield _read_operation(path, method, item, node, is_additional=True)
+
+
+def _read_operation(
+    path: str, key: str, item: Mapping[str, Any], node: Any, *, is_additional: bool = False
+) -> _Operation:
+    method, problem = (key if is_additional and key.upper() not in METHODS else key.upper())[:50], None
     if method == "HEAD":
         problem = "a response to HEAD has no body: name the route in CHUTE_STATIC_ROUTES if callers need it"
-    elif method not in UPSTREAM_METHODS:
-        problem = f"a cord cannot call {method}: only {', '.join(UPSTREAM_METHODS)}"
+    elif is_additional and not _is_method(method):
+        problem = f"{method!r} is not a method of HTTP that a client can send"
+    elif not is_additional and method not in METHODS:
+        problem = f"{key[:50]!r} is not a method of a path item: OpenAPI 3.2 has other methods in `{_ADDITIONAL}`"
     elif not isinstance(node, Mapping):
         problem = "the operation is not an object"
     valid_node = node if isinstance(node, Mapping) else {}
-    return _Operation(path=path, method=method, item=item, node=valid_node, problem=problem)
+    return _Operation(
+        path=path, method=method, item=item, node=valid_node, problem=problem, is_additional=is_additional
+    )
+
+
+def _is_method(text: str) -> bool:
+    try:
+        return bool(text) and bool(Route(path="/", target_method=text))
+    except ValidationError:
+        return False
 
 
 class _OperationReader:
@@ -161,16 +256,16 @@ class _OperationReader:
         self._document = document
         self._reading_time = reading_time
         self._shapes = Shapes(document, reading_time)
+        self._security = SecurityReader(document)
         self._dialect_30 = str(document.get("openapi", "2"))[:3] in ("2", "3", "3.0")
         self._schema_bytes_left = MAX_TOTAL_SCHEMA_BYTES
 
-    def describe(self, route: Route, operation: _Operation) -> Route:
+    def describe(self, route: Route, candidate: _Candidate) -> Route:
         """Return ``route`` with the parameters, request, response and schemas of its operation."""
         self._reading_time.check()
-        label = f"{route.method} {route.target_path}"
-        nodes, problems = operation_parameters.collect_nodes(self._document, operation.node, operation.item)
-        self.notes += [f"{label}: a parameter left out: {problem}" for problem in problems]
-        parameters = operation_parameters.read_parameters(nodes, route.target_path)
+        operation, nodes = candidate.operation, candidate.nodes
+        label = " ".join(reversed(_build_key(route)))
+        parameters = self._read_parameters(label, route, candidate)
         body = self._read_or_note(
             f"{label}: body", lambda: request_bodies.read_body(self._shapes, self._document, operation.node, nodes)
         )
@@ -180,21 +275,15 @@ class _OperationReader:
             )
             or declared_media.DeclaredResponse()
         )
-        fields = self._shapes.find_properties(body.schema) if body else {}
+        own_servers = operation.node if operation.node.get("servers") else operation.item
+        server_notes = find_server_notes(self._document, own_servers)
+        self._add_notes(label, (*(body.notes if body else ()), *server_notes))
         content_type = response.content_type if response.content_type != declared_media.JSON else None
         public_schema = request_bodies.build_public_schema(self._shapes, body, parameters)
         return route.model_copy(
             update={
                 "stream": self._find_stream_mode(response, parameters, body),
-                "parameters": tuple(
-                    parameter.parameter.model_copy(
-                        update={
-                            "type": self._shapes.find_collection_type(parameter.schema),
-                            "shared": parameter.parameter.name in fields,
-                        }
-                    )
-                    for parameter in parameters
-                ),
+                "parameters": self._complete_parameters(parameters, body),
                 "request": self._select_request_format(route, body, is_declared="requestBody" in operation.node),
                 "response": ResponseHint(content_type=content_type) if content_type else None,
                 "summary": _build_summary(operation.node),
@@ -202,6 +291,42 @@ class _OperationReader:
                 "output_schema": self._copy_schema_if_valid(f"{label}: output schema", response.schema),
             }
         )
+
+    def describe_document(self) -> list[str]:
+        """Return the notes on the document itself, after all operations were described."""
+        notes = (*self._security.describe_unused(), *find_variable_notes(self._document))
+        return [f"document: {note}" for note in notes]
+
+    def _read_parameters(self, label: str, route: Route, candidate: _Candidate) -> list[DeclaredParameter]:
+        """Return the parameters of an operation, its credentials among them, and note what is not carried."""
+        parameters, problems = operation_parameters.read_parameters(self._document, candidate.nodes, route.target_path)
+        names = {declared.parameter.name for declared in parameters if declared.parameter.place == "query"}
+        parameters += [  # of a path that ends with RFC 6570's {?a,b}
+            DeclaredParameter(parameter=parameter, schema={"type": "string"})
+            for parameter in route.parameters
+            if parameter.place == "query" and parameter.name not in names
+        ]
+        credentials, security_problems = self._security.read_credentials(candidate.operation.node)
+        self._add_notes(label, (*candidate.notes, *problems, *security_problems))
+        merged = operation_parameters.sort_parameters(merge_credentials(parameters, credentials))
+        self._add_notes(label, operation_parameters.find_same_names(merged))
+        return merged
+
+    def _complete_parameters(self, parameters: Iterable[DeclaredParameter], body: Body | None) -> tuple[Parameter, ...]:
+        """Return ``parameters`` with what their schemas and the body's fields say of them."""
+        fields = self._shapes.find_properties(body.schema) if body else {}
+        return tuple(
+            declared.parameter.model_copy(
+                update={
+                    "type": self._shapes.find_collection_type(declared.schema),
+                    "shared": declared.parameter.name in fields,
+                }
+            )
+            for declared in parameters
+        )
+
+    def _add_notes(self, label: str, notes: Iterable[str]) -> None:
+        self.notes += [f"{label}: {note}" for note in notes]
 
     def _find_stream_mode(
         self, response: declared_media.DeclaredResponse, parameters: Iterable[DeclaredParameter], body: Body | None
@@ -224,10 +349,11 @@ class _OperationReader:
 
     def _select_request_format(self, route: Route, body: Body | None, *, is_declared: bool) -> RequestFormat | None:
         """Return the format of the body where it differs from the default format of the route."""
+        has_default_body = route.upstream_method not in _BODILESS
         if body is None:
-            is_bodiless = not is_declared and route.method not in ("GET", "DELETE")
-            return RequestFormat(encoding="none") if is_bodiless else None
-        if body.request == route.request_format and not request_bodies.looks_like_file(self._shapes, body.schema):
+            return RequestFormat(encoding="none") if not is_declared and has_default_body else None
+        is_default = body.request == route.request_format and has_default_body
+        if is_default and not request_bodies.looks_like_file(self._shapes, body.schema):
             return None
         return body.request
 
@@ -260,11 +386,9 @@ def _build_summary(node: Mapping[str, Any]) -> str:
     return line if len(line) <= MAX_SUMMARY_LENGTH else line[: MAX_SUMMARY_LENGTH - 1].rstrip() + "…"
 
 
-def _find_path_problem(declared_path: str, path: str) -> str | None:
+def _find_length_problem(declared_path: str, path: str) -> str | None:
     if not declared_path.startswith("/"):
         return "the path does not start with '/'"
     if len(path) > MAX_PATH_LENGTH:
         return f"the path is longer than {MAX_PATH_LENGTH} characters"
-    if nameless := find_nameless_variable(path):
-        return f"{nameless} in the path has no name, so callers cannot set it"
     return None

@@ -9,11 +9,12 @@ from chutes_wrappers.host.discovery.operation_parameters import collect_nodes, r
 
 def read_declared(path: str, *parameters: Any) -> list[dict[str, Any]]:
     nodes, _ = collect_nodes({}, {"parameters": list(parameters)}, {})
-    return [each.parameter.model_dump(by_alias=True, exclude_defaults=True) for each in read_parameters(nodes, path)]
+    declared, _ = read_parameters({}, nodes, path)
+    return [each.parameter.model_dump(by_alias=True, exclude_defaults=True) for each in declared]
 
 
 def read_schema(parameter: dict[str, Any]) -> Any:
-    (declared,) = read_parameters([parameter], "/a/{p}" if parameter["in"] == "path" else "/a")
+    (declared,), _ = read_parameters({}, [parameter], "/a/{p}" if parameter["in"] == "path" else "/a")
     return declared.schema
 
 
@@ -39,24 +40,148 @@ def test_undeclared_path_variables_are_parameters_and_unknown_path_parameters_ar
     ]
 
 
+def read_problems(*parameters: Any, path: str = "/a") -> list[str]:
+    nodes, notes = collect_nodes({}, {"parameters": list(parameters)}, {})
+    return [*notes, *read_parameters({}, nodes, path)[1]]
+
+
 @pytest.mark.parametrize(
-    "parameter",
+    ("parameter", "problem"),
     [
-        {"in": "cookie", "name": "session"},
-        {"in": "body", "name": "body"},
-        {"in": "formData", "name": "a"},
-        {"in": "query", "name": ""},
-        {"in": "query", "name": 5},
-        {"in": "query"},
-        {"in": "header", "name": "bad name"},
-        *(
-            {"in": "header", "name": name}
-            for name in ("Accept", "content-type", "AUTHORIZATION", "Host", "Content-Length")
+        ({"in": "body", "name": "body"}, None),
+        ({"in": "formData", "name": "a"}, None),
+        ({"in": "header", "name": "Content-Length"}, None),
+        ({"in": "header", "name": "Content-Type", "type": "string", "enum": ["application/json"]}, None),
+        ({"in": "header", "name": "Accept-Encoding"}, None),
+        ({"in": "query", "name": ""}, "a parameter left out: it has no name"),
+        ({"in": "query", "name": 5}, "a parameter left out: it has no name"),
+        ({"in": "query"}, "a parameter left out: it has no name"),
+        ({"in": "matrix", "name": "m"}, "parameter `m` left out: 'matrix' is not a place of parameters"),
+        ({"in": "path", "name": "x"}, "path `x` left out: the path has no variable of this name"),
+        ({"in": "header", "name": "bad name"}, "header `bad name` left out: 'bad name' is not a valid header name"),
+        ({"in": "header", "name": "Host"}, "header `Host` left out: Host is a header of the connection"),
+        ({"in": "cookie", "name": "a;b"}, "cookie `a;b` left out: 'a;b' is not a valid name of a cookie"),
+        (
+            {"in": "header", "name": "content-type", "schema": {"const": "text/vnd.a"}},
+            "header `content-type` left out: the gateway sends the media type of the body; the parameter allows text/vnd.a",
+        ),
+        (
+            {"in": "header", "name": "Accept-Encoding", "required": True, "schema": {}},
+            "header `Accept-Encoding` left out: the gateway decodes no response",
         ),
     ],
 )
-def test_parameters_that_callers_cannot_send_are_ignored(parameter: dict[str, Any]) -> None:
+def test_parameters_that_callers_cannot_send_are_named(parameter: dict[str, Any], problem: str | None) -> None:
     assert read_declared("/a", parameter) == []
+    problems = read_problems(parameter)
+    assert len(problems) == (problem is not None)
+    assert problem is None or problems[0].startswith(problem)
+
+
+def test_headers_that_openapi_ignores_are_never_required() -> None:
+    headers: list[dict[str, Any]] = [
+        {"in": "header", "name": name, "required": True, "schema": {}} for name in ("authorization", "Accept")
+    ]
+    assert read_declared("/a", *headers) == [
+        {"name": "authorization", "in": "header", "credential": True},
+        {"name": "Accept", "in": "header"},
+    ]
+    assert read_declared("/a", {"in": "header", "name": "Accept", "required": True, "type": "string"}) == [
+        {"name": "Accept", "in": "header", "required": True}
+    ]
+
+
+def test_a_cookie_header_beside_declared_cookies_is_named() -> None:
+    header = {"in": "header", "name": "Cookie", "schema": {}}
+    assert read_declared("/a", header) == [{"name": "Cookie", "in": "header"}]
+    cookie = {"in": "cookie", "name": "session", "required": True, "schema": {"type": "string"}}
+    assert read_declared("/a", header, cookie) == [{"name": "session", "in": "cookie", "required": True}]
+    assert read_problems(header, cookie) == [
+        "header `Cookie` left out: the cookies that the operation declares are sent in it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected", "problem"),
+    [
+        ({"in": "cookie", "style": "form", "explode": True}, {}, None),
+        ({"in": "cookie", "style": "cookie", "explode": True}, {"style": "cookie"}, None),
+        ({"in": "cookie", "explode": False}, {"explode": False}, None),
+        (
+            {"in": "cookie", "style": "deepObject"},
+            {},
+            "cookie `q`: style 'deepObject' is not one of form, cookie: sent as form",
+        ),
+        ({"in": "header", "style": "form"}, {}, "header `q`: style 'form' is not one of simple: sent as simple"),
+        ({"in": "header", "explode": True}, {"explode": True}, None),
+        (
+            {"in": "query", "style": "fancy"},
+            {},
+            "query `q`: style 'fancy' is not one of form, spaceDelimited",
+        ),
+        ({"in": "query", "style": ["form"]}, {}, "query `q`: style \"['form']\" is not one of"),
+        ({"in": "query", "explode": "yes"}, {}, "query `q`: `explode` is not a boolean"),
+        ({"in": "query", "allowReserved": True}, {"allow_reserved": True}, None),
+        ({"in": "querystring"}, {}, None),
+    ],
+)
+def test_styles_are_checked_against_the_place(declared: Any, expected: Any, problem: str | None) -> None:
+    node = {"name": "q", "schema": {}, **declared}
+    assert read_declared("/a", node) == [{"name": "q", "in": declared["in"], **expected}]
+    problems = read_problems(node)
+    assert len(problems) == (problem is not None)
+    assert problem is None or problems[0].startswith(problem)
+
+
+def test_a_parameter_with_content_is_sent_in_that_media_type() -> None:
+    media = {"schema": {"type": "object"}, "examples": {"first": {"$ref": "#/components/examples/One"}}}
+    document = {"components": {"examples": {"One": {"dataValue": {"a": 1}}}, "mediaTypes": {"Json": media}}}
+    node = {
+        "in": "query",
+        "name": "filter",
+        "content": {"application/json;v=2": {"$ref": "#/components/mediaTypes/Json"}, "text/plain": {}},
+    }
+    (declared,), notes = read_parameters(document, [node], "/a")
+    assert declared.parameter.content_type == "application/json;v=2"
+    assert declared.schema == {"type": "object", "examples": [{"a": 1}]}
+    assert notes == ["query `filter`: only application/json;v=2 is sent, the first of its media types"]
+    assert read_problems({"in": "query", "name": "q", "content": {"nonsense": {}}}) == [
+        "query `q`: its `content` has no valid media type: it is sent as text"
+    ]
+    assert read_problems({"in": "query", "name": "q", "content": []})[0].startswith(
+        "query `q`: its `content` is not used"
+    )
+
+
+def test_a_query_string_is_one_parameter() -> None:
+    node = {
+        "in": "querystring",
+        "name": "query",
+        "content": {"application/x-www-form-urlencoded": {"schema": {}, "encoding": {"a": {"style": "deepObject"}}}},
+    }
+    assert read_declared("/a", node) == [
+        {"name": "query", "in": "querystring", "content_type": "application/x-www-form-urlencoded"}
+    ]
+    assert read_problems(node) == [
+        "querystring `query`: the `encoding` of its fields is not used: they are sent as plain text"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("node", "examples"),
+    [
+        ({"schema": {"type": "string", "example": "of the schema"}, "example": "x"}, ["x"]),
+        ({"schema": {"type": "string"}, "examples": {"a": {"externalValue": "http://x"}, "b": {"value": "x"}}}, ["x"]),
+        ({"schema": {"$ref": "#/nowhere"}, "example": "x"}, ["x"]),
+        ({"type": "string", "x-example": "x"}, ["x"]),
+        ({"type": "string", "x-examples": {"a": "x"}}, ["x"]),
+        ({"type": "string", "x-examples": {"a": {"value": "x", "summary": "s"}}}, ["x"]),
+        ({"schema": {"type": "string"}, "examples": {"a": {"$ref": "#/nowhere"}}}, None),
+        ({"schema": {"type": "string"}, "example": "x" * 5000}, None),
+    ],
+)
+def test_examples_of_parameters_are_kept(node: Any, examples: Any) -> None:
+    assert read_schema({"in": "query", "name": "q", **node}).get("examples") == examples
 
 
 @pytest.mark.parametrize(
@@ -66,13 +191,13 @@ def test_parameters_that_callers_cannot_send_are_ignored(parameter: dict[str, An
         ({"schema": {}, "explode": False}, {"explode": False}),
         ({"schema": {}, "style": "deepObject", "explode": True}, {"style": "deepObject", "explode": True}),
         ({"schema": {}, "style": "pipeDelimited", "explode": False}, {"style": "pipeDelimited"}),
-        ({"schema": {}, "style": "fancy", "explode": "yes"}, {}),
         ({"type": "string", "collectionFormat": "multi"}, {}),
         ({"type": "array"}, {"explode": False}),
         ({"type": "array", "collectionFormat": "csv"}, {"explode": False}),
         ({"type": "array", "collectionFormat": "multi"}, {}),
         ({"type": "array", "collectionFormat": "ssv"}, {"style": "spaceDelimited"}),
         ({"type": "array", "collectionFormat": "pipes"}, {"style": "pipeDelimited"}),
+        ({"type": "array", "collectionFormat": "tsv"}, {"style": "tabDelimited"}),
         ({"type": "array", "collectionFormat": []}, {"explode": False}),
     ],
 )
@@ -87,8 +212,6 @@ def test_schemas_of_both_dialects_are_read() -> None:
     }
     swagger = {"in": "query", "name": "q", "type": "array", "items": {"type": "string"}, "collectionFormat": "csv"}
     assert read_schema(swagger) == {"type": "array", "items": {"type": "string"}}
-    as_json = {"in": "query", "name": "q", "content": {"application/json": {"schema": {"type": "object"}}}}
-    assert read_schema(as_json) == {"type": "string", "contentMediaType": "application/json"}
 
 
 def test_an_operation_replaces_parameters_of_its_path_item() -> None:
@@ -104,7 +227,13 @@ def test_invalid_parameters_are_reported_and_the_others_are_read() -> None:
     )
     assert [node["name"] for node in nodes] == ["q"]
     assert problems == [
-        "a parameter is not an object",
-        "`$ref` '#/no' does not exist",
-        "`parameters` is not a list",
+        "a parameter left out: a parameter is not an object",
+        "a parameter left out: `$ref` '#/no' does not exist",
+        "a parameter left out: `parameters` is not a list",
     ]
+
+
+def test_parameters_beyond_the_limit_are_named() -> None:
+    nodes, problems = collect_nodes({}, {"parameters": [{"in": "query", "name": f"q{n}"} for n in range(201)]}, {})
+    assert len(nodes) == 200
+    assert problems == ["parameters left out: those after the first 200"]

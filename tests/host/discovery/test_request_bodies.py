@@ -36,7 +36,11 @@ def dump_request(body: Body | None) -> dict[str, Any]:
             ["multipart/form-data", "application/vnd.api+json"],
             {"encoding": "json", "content_type": "application/vnd.api+json"},
         ),
-        (["text/json", "application/json; charset=utf-8"], {"encoding": "json"}),
+        (["application/json; charset=utf-8"], {"encoding": "json", "content_type": "application/json; charset=utf-8"}),
+        (["application/json;v=2.0"], {"encoding": "json", "content_type": "application/json;v=2.0"}),
+        (["application/json;v=1", "application/json"], {"encoding": "json"}),
+        (['Application/JSON ; V="2" '], {"encoding": "json", "content_type": 'application/json ; V="2"'}),
+        (["application/json; nonsense"], {"encoding": "json"}),
         (["*/*"], {"encoding": "json"}),
         (["application/x-www-form-urlencoded", "multipart/form-data"], {"encoding": "multipart", "files": ()}),
         (["text/plain", "application/x-www-form-urlencoded"], {"encoding": "form"}),
@@ -174,7 +178,7 @@ def test_an_operation_without_a_body_has_no_body() -> None:
 
 def given(*names: str, required: bool = False) -> Any:
     nodes = [{"in": "query", "name": name, "required": required, "type": "string"} for name in names]
-    return read_parameters(nodes, "/a/{id}")
+    return read_parameters({}, nodes, "/a/{id}")[0]
 
 
 def test_parameters_are_added_to_the_properties_of_the_body() -> None:
