@@ -96,6 +96,12 @@ class Database:
         with self.transaction():
             return self._connection.execute(statement, values).rowcount
 
+    @property
+    def change_count(self) -> int:
+        """How many rows this process has changed so far: what was read before is valid while it is the same."""
+        with self._lock:
+            return self._connection.total_changes
+
     def query(self, statement: str, *values: Value) -> list[dict[str, Value]]:
         """Return all rows of a query, as column → value."""
         with self._lock:

@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -268,13 +269,24 @@ class Instance:
 
     def _start_reading_output(self, launched: LaunchedInstance) -> None:
         loop = asyncio.get_running_loop()
+        lines: deque[str] = deque()
+        is_scheduled = threading.Event()
+
+        def append_lines() -> None:
+            is_scheduled.clear()
+            while lines:
+                self._append_line(lines.popleft())
 
         def read() -> None:
             # The loop may be closed before the last line is read.
             with contextlib.suppress(RuntimeError):
                 with contextlib.suppress(WrapperError, OSError, ValueError):
                     for line in launched.read_lines():
-                        loop.call_soon_threadsafe(self._append_line, line)
+                        lines.append(line)
+                        # A busy loop takes many lines at once: waking it for each line would cost more than the line.
+                        if not is_scheduled.is_set():
+                            is_scheduled.set()
+                            loop.call_soon_threadsafe(append_lines)
                 loop.call_soon_threadsafe(self._output_ended.set)
 
         threading.Thread(target=read, daemon=True, name="emulator-log").start()

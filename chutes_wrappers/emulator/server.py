@@ -113,7 +113,7 @@ class RunningPlatform:
 
     def get_deployed_chute(self, slug: str) -> DeployedChute:
         """Return the chute of that slug. It must be deployed, and the platform must run instances."""
-        record = self._find_chute(slug)
+        record = self.state.find_record(slug)
         assert record is not None
         assert self._instances is not None
         return DeployedChute(record, self._instances, self._run_on_loop)
@@ -189,7 +189,7 @@ class RunningPlatform:
             self._instances.register(chute)
         invocation = Invocation(
             app,
-            lookup=self._find_chute,
+            lookup=self.state.find_record,
             authorize=partial(self._is_authorized, platform),
             instances=self._instances,
             observe=self._calls.append,
@@ -199,11 +199,7 @@ class RunningPlatform:
 
     def _is_chute_host(self, name: str) -> bool:
         slug = slug_of(name)
-        return slug is not None and self.state.chutes.find_by_slug(slug) is not None
-
-    def _find_chute(self, slug: str) -> ChuteRecord | None:
-        chute = self.state.chutes.find_by_slug(slug)
-        return self.state.build_record(chute) if chute is not None else None
+        return slug is not None and self.state.find_record(slug) is not None
 
     def _is_authorized(self, platform: Platform, headers: Mapping[str, str]) -> bool:
         """Whether the request's API key permits a call of the chute in its Host header."""

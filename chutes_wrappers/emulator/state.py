@@ -42,6 +42,7 @@ class State:
         self.secrets = Secrets(self._database, now)
         self.api_keys = ApiKeys(self._database, now)
         self.logos = Logos(self._database)
+        self._records: tuple[int, dict[str, ChuteRecord]] = (-1, {})
         self.identity = self._load_identity(identity or secrets.token_hex(4))
         if count := self.images.fail_interrupted_builds(INTERRUPTED):
             logger.warning("{} builds were running when the emulator stopped; they are recorded as failed", count)
@@ -61,6 +62,16 @@ class State:
     def transaction(self) -> AbstractContextManager[None]:
         """Commit all changes of the context, or none."""
         return self._database.transaction()
+
+    def find_record(self, slug: str) -> ChuteRecord | None:
+        """Return the chute with this slug as its instances run it, or None. It is read again only after a change of the state."""
+        change_count = self._database.change_count
+        if self._records[0] != change_count:
+            self._records = (change_count, {})
+        records = self._records[1]
+        if slug not in records and (chute := self.chutes.find_by_slug(slug)) is not None:
+            records[slug] = self.build_record(chute)
+        return records.get(slug)
 
     def build_record(self, chute: Chute) -> ChuteRecord:
         """Return a chute as its instances run it, with its secrets."""

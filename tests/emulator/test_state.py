@@ -209,6 +209,24 @@ def test_a_chutes_record_holds_what_its_instances_need(tmp_path: Path) -> None:
     assert [(cord.path, cord.function) for cord in record.cords] == [("/greet", "greet")]
 
 
+def test_a_found_record_is_that_of_the_last_change(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        user = add_user(state)
+        add_image(state, user)
+        chute = state.chutes.save(
+            user_id=user.user_id, username="tester", image_id="i1", definition=make_definition(cords=[])
+        )
+        found = state.find_record(chute.slug)
+        assert found == state.build_record(chute)
+        assert state.find_record(chute.slug) is found
+        state.users.set_balance(user.user_id, 7)
+        changed = state.find_record(chute.slug)
+        assert changed is not None
+        assert changed.owner_balance == 7
+        state.chutes.remove(chute.chute_id)
+        assert state.find_record(chute.slug) is None
+
+
 @pytest.mark.parametrize(
     ("scope", "action", "names", "may"),
     [
