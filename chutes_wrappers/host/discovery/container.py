@@ -31,6 +31,7 @@ from chutes_wrappers.host.discovery.guard_concerns import (
 from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
 from chutes_wrappers.host.discovery.sockets import Listener, parse_listeners
 from chutes_wrappers.host.inspection import find_refused_changes, find_writable_paths
+from chutes_wrappers.host.missing_settings import find_missing_setting, make_missing_error
 
 _EXIT_POLL_S = 0.25
 _HINT_EVERY_S = 15.0
@@ -231,9 +232,12 @@ async def _wait_for_exit(container: RunningContainer) -> int:
 
 
 def _build_exit_error(container: RunningContainer, code: int) -> ServiceFailed:
+    tail = container.read_tail(50)
+    if code and (missing := find_missing_setting(tail.splitlines())):
+        return make_missing_error(missing, f"the container exited with code {code}", tail)
     return ServiceFailed(
         f"the container exited by itself, with exit code {code}",
-        evidence=container.read_tail(50) or "it printed nothing",
+        evidence=tail or "it printed nothing",
         next_step=_EXIT_HINTS.get(code, "check CHUTE_ENV for variables that the image needs, and ENTRYPOINT"),
     )
 

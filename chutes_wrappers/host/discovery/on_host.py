@@ -21,6 +21,7 @@ from chutes_wrappers.host import processes
 from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.fetching import Service
 from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
+from chutes_wrappers.host.missing_settings import find_missing_setting, make_missing_error
 from chutes_wrappers.runtime.launcher import build_service_argv, build_service_environment
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ async def _probe_until_exit(process: subprocess.Popen[bytes], tail: deque[str], 
         while not probe_task.done():
             await asyncio.wait({probe_task}, timeout=_EXIT_POLL_S)
             if process.poll() is not None:
+                if process.returncode and (missing := find_missing_setting(tail)):
+                    how = f"the service exited with code {process.returncode}"
+                    raise make_missing_error(missing, how, "\n".join(tail))
                 raise ServiceFailed(
                     f"the service exited by itself, with exit code {process.returncode}",
                     evidence="\n".join(tail) or "it printed nothing",

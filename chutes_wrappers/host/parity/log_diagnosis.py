@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.writable_paths import find_writable_path_problem, normalize_path
+from chutes_wrappers.host.missing_settings import find_missing_setting
 from chutes_wrappers.host.parity.sandbox_diagnosis import CODE_LINES, SANDBOX_FIXES, find_refused_call
 
 _FIRST_EPHEMERAL_PORT = 32768
@@ -22,6 +23,8 @@ _PATH = r"(?P<path>/[^\s'\"\u2018-\u201f`:,;)\]]+)"
 _CACHE_FIX = (
     "use the files that are there, or replace them. Write a download to another name, and rename it when it is complete"
 )
+# Of the launcher (runtime/launcher.py), before a line of the service.
+_OWN_PREFIX = re.compile(r"^.*\[service\] ")
 _FOLDER_WORDS = re.compile(r"(?i)\bmkdir|makedirs|(create|creating|make) (the )?(director|folder)")
 
 
@@ -53,13 +56,23 @@ def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
     """Return the diagnoses of a log's lines, each reason once, in the order of the lines. General ones only if there is no other."""
     diagnoses: dict[str, Diagnosis] = {}
     previous: deque[str] = deque(maxlen=CODE_LINES)
+    lines = list(lines)
     for line in (each[:_LONGEST_LINE] for each in lines):
         diagnosis = _diagnose_line(line, previous)
         if diagnosis is not None:
             diagnoses.setdefault(diagnosis.reason, diagnosis)
         previous.append(line)
     causes = [diagnosis for diagnosis in diagnoses.values() if not diagnosis.is_general]
-    return causes or list(diagnoses.values())
+    return causes or _find_missing_setting(lines) or list(diagnoses.values())
+
+
+def _find_missing_setting(lines: Sequence[str]) -> list[Diagnosis]:
+    missing = find_missing_setting(_OWN_PREFIX.sub("", line) for line in lines)
+    if missing is None:
+        return []
+    return [
+        Diagnosis(reason=f"the service says that {missing.reason}", line=_shorten(missing.line), fix=missing.suggest_step(""))
+    ]
 
 
 def _diagnose_line(line: str, previous: Iterable[str]) -> Diagnosis | None:
