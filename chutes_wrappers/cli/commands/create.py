@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from chutes_wrappers.host.cuda_version import (
     format_cuda_concern,
     has_cuda_libraries,
 )
+from chutes_wrappers.host.discovery.credentials import HeaderSuggestion, suggest_header
+from chutes_wrappers.host.discovery.probing import Finding
 from chutes_wrappers.host.inspection import inspect_image
 from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.platform_api import api_client
@@ -77,7 +79,7 @@ def create(reference: str, options: CreateOptions) -> int:
         if options.force:
             build_manifest_path(path).unlink(missing_ok=True)  # it may belong to another image
         if engine is not None and options.discover:
-            _discover_routes(path, engine)
+            _discover_routes(path, engine, proposal)
             output.report(f"Next: {NAMES.deploy} --emulate {path.stem} --check")
         else:
             if engine is not None and is_here:
@@ -190,13 +192,40 @@ def _warn_about_losses(path: Path, engine: DockerEngine) -> None:
     warn_about_losses(facts, engine, inspect_image(engine, facts.base_image))
 
 
-def _discover_routes(path: Path, engine: DockerEngine) -> None:
+def _discover_routes(path: Path, engine: DockerEngine, proposal: Proposal) -> None:
     command = f"{NAMES.deploy} --discover {path.stem}"
+    findings: list[Finding] = []
     try:
-        discover_with_defaults(read_module(path, output.report), engine)
+        discover_with_defaults(read_module(path, output.report), engine, findings.extend)
     except WrapperError as failure:
-        failure.next_step = f"{failure.next_step or 'correct it'}; then run {command} (the module is kept)"
+        header = _write_header(path, proposal, findings)
+        step = f"export {header.variable} ({header.meaning})" if header else failure.next_step or "correct it"
+        failure.next_step = f"{step}; then run {command} (the module is kept)"
         raise
     except KeyboardInterrupt:
         output.warning(f"{path.name} is kept; {command} discovers its routes")
         raise
+    if header := _write_header(path, proposal, findings):
+        output.report_next_step(f"export {header.variable} ({header.meaning}) before you run the next command")
+
+
+def _write_header(path: Path, proposal: Proposal, findings: Sequence[Finding]) -> HeaderSuggestion | None:
+    """Write the header into the module that sends the credentials which the service wants. Return it if one was refused."""
+    routes = [route for finding in findings for route in finding.operations.routes]
+    refusals = [finding.refusal for finding in findings if finding.refusal is not None]
+    header = suggest_header(routes, refusals)
+    if refusals:
+        output.warning(f"the service wants credentials: {refusals[0]}")
+    if header is None:
+        if refusals:
+            output.report_next_step(
+                f"send them with CHUTE_HEADERS in {path.name}: the service's documentation names the header"
+            )
+        return None
+    refusal = refusals[0] if refusals else None
+    write_atomically(path, render_module(replace(proposal, header=header, refusal=refusal)))
+    if refusal is None:
+        output.report(f"its specification declares credentials: {path.name} has a comment with {header.line}")
+        return None
+    output.success(f"{path.name}: {header.line}")
+    return header

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 from chutes_wrappers.core.platform_rules import CHUTE_RANGES, TEE_ARGUMENTS, find_fact
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.creation.proposal import Proposal
+from chutes_wrappers.host.discovery.credentials import HeaderSuggestion
 from chutes_wrappers.host.pricing import find_accepted_price, format_dollars
 
+_CONTROL = re.compile(r"[^\x21-\x7e]")
+_LONGEST_PATH = 200
 # The SDK's own defaults (SDK chute/base.py), which a module names so that their costs are seen.
 _SHUTDOWN_S = 300
 _MAX_INSTANCES = 1
@@ -74,6 +78,8 @@ def render_module(proposal: Proposal) -> str:
             for key, value in sorted(proposal.environment.items())
         ]
         parts.append("}\n")
+    if proposal.header is not None:
+        parts += [f"{line}\n" for line in _build_header_lines(proposal, proposal.header)]
     if proposal.entrypoint:
         parts.append("# The image's command, with a port that is available on an instance.\n")
         parts.append(
@@ -89,6 +95,24 @@ def render_module(proposal: Proposal) -> str:
         )
     )
     return "".join(parts)
+
+
+def _build_header_lines(proposal: Proposal, header: HeaderSuggestion) -> list[str]:
+    """Return the line of CHUTE_HEADERS with what to do; a comment if the service has not refused a request."""
+    store = f"{NAMES.deploy} --secret {proposal.name} {header.variable}"
+    if proposal.refusal is None:
+        return [
+            "# The service's specification declares credentials. If the service wants them from every caller, remove the '# ':",
+            f"# {header.line}",
+            f"# Then export {header.variable} ({header.meaning}) here, and store it on the platform: {store}",
+        ]
+    path = _CONTROL.sub("", proposal.refusal.path)[:_LONGEST_PATH]
+    return [
+        f"# GET {path} returned {proposal.refusal.status}: the service wants credentials with each request.",
+        f"# Export {header.variable} ({header.meaning}) here, and store it on the platform: {store}",
+        "# Without the variable the chute does not start. It is never read from CHUTE_ENV, which the image contains.",
+        header.line,
+    ]
 
 
 def build_cost_lines() -> list[str]:

@@ -14,6 +14,7 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.creation.image_config import ImageFacts
 from chutes_wrappers.host.creation.ports import place_ports
 from chutes_wrappers.host.creation.reference import Reference
+from chutes_wrappers.host.discovery.credentials import HeaderSuggestion, Refusal
 
 _MODULE_FILE_NAME = "deploy_{}.py"
 
@@ -22,7 +23,8 @@ _MODULE_FILE_NAME = "deploy_{}.py"
 class Proposal:
     """The values of a deploy module. ``entrypoint`` overrides that of the image; ``notes`` are for the user.
 
-    ``has_cuda_libraries``: the image's programs must find CUDA's libraries that pip has installed.
+    ``has_cuda_libraries``: the image's programs must find CUDA's libraries that pip has installed. ``header`` sends the
+    credentials that the service wants, which ``refusal`` has shown; without a refusal only its specification declares them.
     """
 
     reference: str
@@ -31,6 +33,8 @@ class Proposal:
     environment: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
     has_cuda_libraries: bool = False
+    header: HeaderSuggestion | None = None
+    refusal: Refusal | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class HeaderSuggestion:
     @property
     def line(self) -> str:
         """The line of a module that sets the header."""
-        return f'{HEADERS_VARIABLE} = {{"{self.name}": "{self.value}"}}'
+        return f"{HEADERS_VARIABLE} = {{{json.dumps(self.name)}: {json.dumps(self.value)}}}"
 
 
 def select_secured_path(routes: Iterable[Route]) -> str | None:

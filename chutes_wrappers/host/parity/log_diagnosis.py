@@ -71,7 +71,9 @@ def _find_missing_setting(lines: Sequence[str]) -> list[Diagnosis]:
     if missing is None:
         return []
     return [
-        Diagnosis(reason=f"the service says that {missing.reason}", line=_shorten(missing.line), fix=missing.suggest_step(""))
+        Diagnosis(
+            reason=f"the service says that {missing.reason}", line=_shorten(missing.line), fix=missing.suggest_step("")
+        )
     ]
 
 
