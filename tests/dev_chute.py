@@ -27,6 +27,7 @@ chute = Chute(
     tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]), concurrency=64,
 )
 CHUTE_EXPOSE = "all"
+{before}
 register_passthrough_routes(chute, {routes!r}, {port})
 {more}
 """
@@ -55,13 +56,15 @@ def dev_chute(
     routes: Sequence[Mapping[str, Any]],
     service_port: int,
     *,
+    before: str = "",
     more: str = "",
     timeout_s: float = TIMEOUT_S,
     logging_port: int | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[DevChute]:
-    """Run a module that registers ``routes`` until the context ends; ``more`` is more source for it."""
-    (folder / "m.py").write_text(MODULE.format(routes=[dict(route) for route in routes], port=service_port, more=more))
+    """Run a module that registers ``routes`` until the context ends; ``before`` and ``more`` are more source for it."""
+    source = MODULE.format(routes=[dict(route) for route in routes], port=service_port, before=before, more=more)
+    (folder / "m.py").write_text(source)
     port = find_free_port()
     arguments = [
         "--port",

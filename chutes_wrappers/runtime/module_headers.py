@@ -88,6 +88,10 @@ class ServiceHeaders:
         """Return whether the module has any; the chute may have some nevertheless."""
         return bool(self._headers)
 
+    def are_those_of(self, module: Mapping[str, Any]) -> bool:
+        """Return whether the module with these globals has the same ``CHUTE_HEADERS``."""
+        return read_module_headers(module) == self._headers
+
     def list_names(self, port: int, *targets: Target) -> tuple[str, ...]:
         """Return the names of the module's headers of a request."""
         return tuple(self._headers.select(port, *targets))

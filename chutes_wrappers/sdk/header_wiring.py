@@ -31,11 +31,18 @@ def attach_headers(chute: Chute, module: Mapping[str, Any]) -> ServiceHeaders:
         return attached
     headers = read_service_headers(module, chute)
     setattr(chute, _ATTRIBUTE, headers)
-    if headers and not is_local():
-        chute.add_middleware(PassthroughHeaders, chute=chute, headers=headers)
+    if not is_local():
+        if headers:
+            chute.add_middleware(PassthroughHeaders, chute=chute, headers=headers)
 
         @chute.on_startup(priority=_PRIORITY)  # type: ignore[untyped-decorator]  # the SDK has no types
-        async def check_variables(self: Any) -> None:
+        async def check_headers(self: Any) -> None:
+            if not headers.are_those_of(module):
+                raise ConfigurationError(
+                    "is set or changed after the routes are registered, so no service gets it",
+                    where=HEADERS_VARIABLE,
+                    next_step=f"set {HEADERS_VARIABLE} above register_passthrough_routes and register_tunnel",
+                )
             headers.resolve()
 
     return headers
