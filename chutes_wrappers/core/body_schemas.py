@@ -1,4 +1,4 @@
-"""JSON Schema for the request bodies that callers send in place of plain JSON: files, text and binary data."""
+"""JSON Schema for the request bodies that callers send in place of plain JSON: files, text, binary data, JSON lines."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ BINARY: dict[str, Any] = {
     "properties": {"data": _BASE64, "content_type": {"type": "string"}},
     "required": ["data"],
 }
+LINES: dict[str, Any] = {"type": "object", "properties": {"body": {"type": "array"}}, "required": ["body"]}
 
 
 def build_fallback_schema(request: RequestFormat | None) -> dict[str, Any] | None:
-    """Return the schema implied by the request encoding, for a body without a declared schema: files, text or binary data; or None."""
+    """Return the schema implied by the request encoding, for a body without a declared schema.
+
+    It describes files, text, binary data or JSON lines; None for any other body.
+    """
     if request is None:
         return None
     if request.encoding == "multipart" and request.files:
         return {"type": "object", "properties": dict.fromkeys(request.files, FILE)}
-    return {"text": TEXT, "binary": BINARY}.get(request.encoding)
+    return {"text": TEXT, "binary": BINARY, "lines": LINES}.get(request.encoding)

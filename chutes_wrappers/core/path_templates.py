@@ -35,6 +35,7 @@ _STAR = re.compile(rf"\*(?P<name>{_NAME})(?=/|\?|#|\Z)")
 # Next.js, SvelteKit: [name], [...name], [[...name]].
 _BRACKETS = re.compile(rf"(?P<optional>\[)?\[(?P<dots>\.\.\.)?(?P<name>{_NAME})(?:=\w+)?\](?(optional)\])(?=/|\?|#|\Z)")
 _TYPE = re.compile(r"[A-Za-z]\w*(?:\([^()]*\))?(?::[A-Za-z]\w*(?:\([^()]*\))?)*")
+_PATH = re.compile(r"(?:\{[^{}]*\}|[^?#])*")
 _MAX_RULE_LENGTH = 200
 
 
@@ -214,4 +215,5 @@ def _allows_slash(rule: str | None) -> bool:
 
 
 def _without_query(template: str) -> str:
-    return template.partition("#")[0].partition("?")[0]
+    match = _PATH.match(template)
+    return match[0] if match else ""

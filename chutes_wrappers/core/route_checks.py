@@ -38,6 +38,15 @@ def find_header_problem(name: str) -> str | None:
     return None
 
 
+def find_cookie_problem(name: str) -> str | None:
+    """Return why no parameter can be sent as a cookie of this name, or None (RFC 6265, section 4.1.1)."""
+    return (
+        None
+        if _HEADER_NAME.fullmatch(name)
+        else f"{name!r} is not a valid name of a cookie: use letters, digits and dashes"
+    )
+
+
 def _find_port_problems(route: Route) -> Iterator[_Problem]:
     reserved = platform_checks.find_reserved_port_problem(route.port) if route.port else None
     if reserved and not is_overruled("service-port", reserved):
@@ -52,8 +61,11 @@ def _find_target_problems(route: Route) -> Iterator[_Problem]:
 
 def _find_parameter_problems(route: Route) -> Iterator[_Problem]:
     for index, parameter in enumerate(route.parameters):
-        if parameter.place == "header" and (problem := find_header_problem(parameter.name)):
+        find = _NAME_CHECKS.get(parameter.place)
+        if find and (problem := find(parameter.name)):
             yield f"parameters[{index}].name", problem
+        if _CONTROL.search(parameter.content_type):
+            yield f"parameters[{index}].content_type", _format_media_type_problem(parameter.content_type)
 
 
 def _find_request_problems(route: Route) -> Iterator[_Problem]:
@@ -61,12 +73,22 @@ def _find_request_problems(route: Route) -> Iterator[_Problem]:
     if request is None:
         return
     if _CONTROL.search(request.content_type):
-        yield (
-            "request.content_type",
-            f"{request.content_type!r} is not a valid media type: it contains control characters",
-        )
+        yield "request.content_type", _format_media_type_problem(request.content_type)
     if request.files is not None and request.encoding != "multipart":
         yield "request.files", f'a body with encoding {request.encoding} has no files: use "encoding": "multipart"'
+
+    if request.parts and request.encoding not in ("form", "multipart"):
+        yield "request.parts", f'a body with encoding {request.encoding} has no fields: use "form" or "multipart"'
+    for name, part in request.parts.items():
+        if _CONTROL.search(part.content_type):
+            yield f"request.parts.{name}.content_type", _format_media_type_problem(part.content_type)
+        for header, value in part.headers.items():
+            if not _HEADER_NAME.fullmatch(header) or _CONTROL.search(value):
+                yield f"request.parts.{name}.headers", f"{header!r} is not a valid header, or its value is not"
+
+
+def _format_media_type_problem(content_type: str) -> str:
+    return f"{content_type!r} is not a valid media type: it contains control characters"
 
 
 def _find_native_problems(route: Route) -> Iterator[_Problem]:
@@ -75,6 +97,7 @@ def _find_native_problems(route: Route) -> Iterator[_Problem]:
         yield from ((name, 'the SDK\'s passthrough does not support it: remove it or "native"') for name in fields)
 
 
+_NAME_CHECKS: dict[str, Callable[[str], str | None]] = {"header": find_header_problem, "cookie": find_cookie_problem}
 _CHECKS: tuple[Callable[[Route], Iterator[_Problem]], ...] = (
     _find_port_problems, _find_target_problems, _find_parameter_problems, _find_request_problems, _find_native_problems,
 )  # fmt: skip

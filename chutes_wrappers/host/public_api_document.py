@@ -12,9 +12,11 @@ from typing import Any
 
 from chutes_wrappers.core.body_schemas import build_fallback_schema
 from chutes_wrappers.core.cord_plan import CordPlan, PlannedCord
+from chutes_wrappers.core.path_templates import find_variables
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS, MAX_SLUG_LENGTH
-from chutes_wrappers.core.routes import Collection, Route
+from chutes_wrappers.core.routes import Parameter, Route
 from chutes_wrappers.host.public_schemas import Components
+from chutes_wrappers.runtime.media_types import is_json
 
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
@@ -24,6 +26,9 @@ _ERROR_RESPONSE = {
     "content": {_JSON: {"schema": {"type": "object", "properties": {"detail": {}}}}},
 }
 _LIST_DESCRIPTION = 'Values separated by commas; as JSON text (["a,b"]) if a value contains a comma.'
+_CREDENTIAL_DESCRIPTION = (
+    "A credential of the service, as its security scheme expects it; not the API key of the platform."
+)
 _BUSY_RESPONSE = {"description": "Every instance is busy, or the service is still starting: try again."}
 
 
@@ -59,7 +64,7 @@ def _build_slug(name: str) -> str:
 def _build_operation(cords: list[PlannedCord], method: str, components: Components) -> dict[str, Any]:
     cord = cords[0]
     route = cord.route
-    schema = components.add_schema(route.input_schema or build_fallback_schema(route.request) or {"type": "object"})
+    schema = components.add_schema(route.input_schema or _build_input_schema(route))
     return {
         "operationId": cord.function_name,
         **({"summary": route.summary} if route.summary else {}),
@@ -69,6 +74,32 @@ def _build_operation(cords: list[PlannedCord], method: str, components: Componen
     }
 
 
+def _build_input_schema(route: Route) -> dict[str, Any]:
+    """Return the schema of a call to a route without one: what its encoding implies, and its parameters."""
+    schema = build_fallback_schema(route.request) or {"type": "object"}
+    names = _find_required_names(route)
+    if not names:
+        return schema
+    required = [name for name, is_required in names.items() if is_required]
+    return {
+        **schema,
+        "properties": {**{name: {} for name in names}, **schema.get("properties", {})},
+        "required": [*dict.fromkeys([*schema.get("required", ()), *required])],
+    }
+
+
+def _find_required_names(route: Route) -> dict[str, bool]:
+    """Return the caller's key of each parameter, also of undeclared variables of the path, and whether it is required."""
+    names: dict[str, bool] = {}
+    for parameter in route.parameters:
+        is_required = parameter.required or parameter.place == "path"
+        names[parameter.name] = names.get(parameter.name, False) or is_required
+    declared = {parameter.name for parameter in route.parameters if parameter.place == "path"}
+    for variable in find_variables(route.target_path, declared) if route.gradio is None else ():
+        names[variable.name] = not variable.is_optional
+    return names
+
+
 def _build_request_body(schema: Any) -> dict[str, Any]:
     """Return a request body, which is always required: the platform expects an object, even if it is empty."""
     return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
@@ -76,27 +107,27 @@ def _build_request_body(schema: Any) -> dict[str, Any]:
 
 def _build_query_parameters(route: Route, schema: Any) -> dict[str, Any]:
     properties = _collect_properties(schema)
-    required_names = {
-        parameter.name for parameter in route.parameters if parameter.required or parameter.place == "path"
-    }
-    types = {parameter.name: parameter.type for parameter in reversed(route.parameters)}
+    declared = {parameter.name: parameter for parameter in reversed(route.parameters)}
     parameters = [
         {
             "name": name,
             "in": "query",
-            "required": name in required_names,
-            **_build_value_schema(types[name], properties.get(name, {})),
+            "required": is_required,
+            **_build_value_schema(declared.get(name), properties.get(name, {})),
         }
-        for name in dict.fromkeys(parameter.name for parameter in route.parameters)
+        for name, is_required in _find_required_names(route).items()
     ]
     return {"parameters": parameters} if parameters else {}
 
 
-def _build_value_schema(type: Collection | None, schema: Any) -> dict[str, Any]:
+def _build_value_schema(parameter: Parameter | None, schema: Any) -> dict[str, Any]:
     """Return how a value is encoded in the query string; of a repeated key the platform keeps only the last value."""
-    if type == "object":
+    collection = parameter.type if parameter else None
+    if collection == "object" or (parameter and is_json(parameter.content_type)):
         return {"content": {_JSON: {"schema": schema}}}
-    return {"explode": False, "schema": schema, **({"description": _LIST_DESCRIPTION} if type == "array" else {})}
+    credential = {"description": _CREDENTIAL_DESCRIPTION} if parameter and parameter.credential else {}
+    description = {"description": _LIST_DESCRIPTION} if collection == "array" else credential
+    return {"explode": False, "schema": schema, **description}
 
 
 def _collect_properties(schema: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from chutes_wrappers.core.body_schemas import BINARY, FILE, TEXT, build_fallback_schema
+from chutes_wrappers.core.body_schemas import BINARY, FILE, LINES, TEXT, build_fallback_schema
 from chutes_wrappers.core.routes import RequestFormat
 
 
@@ -39,6 +39,7 @@ def test_a_body_is_described_as_it_is_read(schema: dict[str, Any], value: object
         (RequestFormat(encoding="none"), None),
         (RequestFormat(encoding="text"), TEXT),
         (RequestFormat(encoding="binary"), BINARY),
+        (RequestFormat(encoding="lines"), LINES),
         (RequestFormat(encoding="multipart"), None),
         (RequestFormat(encoding="multipart", files=()), None),
         (

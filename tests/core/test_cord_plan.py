@@ -17,7 +17,7 @@ from chutes_wrappers.core.cord_plan import (
     separate_ports,
 )
 from chutes_wrappers.core.exposure import CATEGORIES, find_hidden_categories
-from chutes_wrappers.core.routes import STREAM_SWITCH, Route
+from chutes_wrappers.core.routes import STREAM_SWITCH, RequestFormat, Route
 from tests.core.paths import LEGAL_PATH, PATH
 
 METHOD = st.sampled_from(platform_rules.UPSTREAM_METHODS)
@@ -117,6 +117,33 @@ def test_without_a_post_the_first_of_put_patch_and_delete_keeps_the_path(methods
         result = plan_published_names(*(Route(path="/item", method=method) for method in order))
         assert result[("POST", "/item")] == (first, "/item")
         assert len(result) == len(order)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_route_whose_body_would_not_arrive_becomes_a_post(method: str) -> None:
+    body = RequestFormat(encoding="json")
+    every = platform_rules.UPSTREAM_METHODS
+    route = Route(path="/search", method=method, request=body)
+    assert plan_published_names(route, public_methods=every) == {("POST", "/search"): (method, "/search")}
+    bodiless = Route(path="/search", method=method, request=RequestFormat(encoding="none"))
+    assert plan_published_names(bodiless, public_methods=every) == {(method, "/search"): (method, "/search")}
+
+
+def test_a_get_with_a_body_takes_no_path_of_another_method() -> None:
+    routes = [Route(path="/a", method="GET", request=RequestFormat()), Route(path="/a", method="PUT")]
+    for order in itertools.permutations([*routes, Route(path="/a", method="QUERY")]):
+        assert plan_published_names(*order) == {
+            ("POST", "/a"): ("PUT", "/a"),
+            ("POST", "/a/get"): ("GET", "/a"),
+            ("POST", "/a/query"): ("QUERY", "/a"),
+        }
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "QUERY"])
+def test_a_method_that_no_cord_can_have_is_a_post(method: str) -> None:
+    assert plan_published_names(Route(path="/a", method=method)) == {("POST", "/a"): (method, "/a")}
+    copy = Route(path="/a/copy", target_path="/a", target_method="COPY")
+    assert plan_published_names(copy) == {("POST", "/a/copy"): ("COPY", "/a")}
 
 
 def test_a_moved_method_never_gets_a_path_that_the_service_has() -> None:

@@ -78,6 +78,26 @@ def test_lists_and_objects_in_a_query_are_described_as_the_gateway_accepts_them(
     }  # fmt: skip
 
 
+def test_a_route_without_a_schema_names_its_parameters() -> None:
+    parameters = [
+        {"name": "X-Key", "in": "header", "credential": True},
+        {"name": "f", "content_type": "application/json"},
+    ]
+    get = {"path": "/a", "target_path": "/a/{b}/:c?", "method": "GET", "parameters": parameters}
+    post = {"path": "/a", "target_path": "/a/{b}", "request": {"encoding": "text"}}
+    document = build_document(get, post, {"path": "/lines", "request": {"encoding": "lines"}})
+    described = document["paths"]["/a"]["get"]["parameters"]
+    assert [(each["name"], each["required"]) for each in described] == [
+        ("X-Key", False), ("f", False), ("b", True), ("c", False),
+    ]  # fmt: skip
+    assert "credential of the service" in described[0]["description"]
+    assert described[1]["content"] == {"application/json": {"schema": {}}}
+    schema = document["paths"]["/a"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert (set(schema["properties"]), schema["required"]) == ({"b", "text", "content_type"}, ["text", "b"])
+    lines = document["paths"]["/lines"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert lines["properties"] == {"body": {"type": "array"}}
+
+
 def test_a_stream_switch_has_two_response_media_types() -> None:
     document = build_document({"path": "/chat", "stream": "switch", "output_schema": {"type": "object"}})
     assert document["paths"]["/chat"]["post"]["responses"]["200"]["content"] == {

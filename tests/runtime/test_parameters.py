@@ -279,3 +279,117 @@ def test_no_caller_overrides_a_key_of_the_routes_own_query(query: dict[str, str]
     with pytest.raises(CallFailed, match=r"`(mode|blank)` is fixed in the path of POST /x\?mode=safe&blank="):
         build_target(route, query, body)
     assert build_target(route, {"mode": "safe", "other": "1"}, {}).target == "/x?mode=safe&blank=&other=1"
+
+
+JSON_CONTENT = {"content_type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "sent"),
+    [
+        ("query", {"a": [1, None]}, "/v/{p}?p=%7B%22a%22%3A%5B1%2Cnull%5D%7D"),
+        ("query", "text", "/v/{p}?p=%22text%22"),
+        ("query", [], "/v/{p}?p=%5B%5D"),
+        ("path", {"a": 1}, "/v/%7B%22a%22%3A1%7D"),
+    ],
+)
+def test_a_content_parameter_is_compact_json(place: str, value: Any, sent: str) -> None:
+    template = "/v/{p}" if place == "path" else "/v/%7Bp%7D"
+    sent_target = target(template, {"name": "p", "in": place, **JSON_CONTENT}, p=value)
+    assert sent_target.replace("%7Bp%7D", "{p}") == sent
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "sent"),
+    [
+        ("object", '{"a": 1.0}', '{"a": 1.0}'),
+        (None, "5", "5"),
+        (None, "[1", '"[1"'),
+        ("array", "a,b", '["a","b"]'),
+        ("object", "x", "x"),
+    ],
+)
+def test_json_in_the_query_string_is_sent_as_it_is(type_: str | None, text: str, sent: str) -> None:
+    for parameter in (
+        {"name": "p", "type": type_, **JSON_CONTENT},
+        {"name": "p", "in": "header", "type": type_, **JSON_CONTENT},
+    ):
+        built = build_target(route("/a", parameter), {"p": text}, {})
+        assert (built.headers.get("p") or unquote(built.target.removeprefix("/a?p="))) == sent
+
+
+def test_content_of_another_media_type_is_text_or_a_form() -> None:
+    form = {"name": "p", "content_type": "application/x-www-form-urlencoded"}
+    assert target("/a", form, p={"x": "1 2", "y": ["a", "b"]}) == "/a?p=x%3D1%2B2%26y%3Da%26y%3Db"
+    xml = {"name": "p", "content_type": "application/xml"}
+    assert target("/a", xml, p="<a/>") == "/a?p=%3Ca%2F%3E"
+    with pytest.raises(CallFailed, match="`p` is sent as application/xml: send its text"):
+        target("/a", xml, p={"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("content_type", "value", "sent"),
+    [
+        ("", {"q": "a b", "tag": ["x", "y"], "n": None}, "?q=a%20b&tag=x&tag=y"),
+        ("application/x-www-form-urlencoded", "q=a%20b&x=[1]", "?q=a%20b&x=[1]"),
+        (
+            "application/json",
+            {"numbers": [1, 2], "flag": None},
+            "?%7B%22numbers%22%3A%5B1%2C2%5D%2C%22flag%22%3Anull%7D",
+        ),
+        ("application/jsonpath", "$.a.b[1:1]", "?%24.a.b%5B1%3A1%5D"),
+        ("", None, ""),
+    ],
+)
+def test_one_parameter_may_be_the_whole_query_string(content_type: str, value: Any, sent: str) -> None:
+    parameter = {"name": "selector", "in": "querystring", "content_type": content_type}
+    assert target("/a", parameter, selector=value) == f"/a{sent}"
+
+
+def test_nothing_else_can_stand_beside_a_query_string_that_is_no_form() -> None:
+    parameter = {"name": "p", "in": "querystring", "content_type": "application/json"}
+    with pytest.raises(CallFailed, match="`x` cannot be sent: `p` is the whole query string"):
+        target("/a", parameter, query={"x": "1"}, p={})
+    assert target("/a", {"name": "p", "in": "querystring"}, query={"x": "1"}, p={"y": 2}) == "/a?x=1&y=2"
+
+
+def test_a_credential_is_sent_wherever_its_name_is_declared() -> None:
+    places = [{"name": "api_key", "in": place, "credential": True} for place in ("query", "header", "cookie")]
+    for query, fields in (({"api_key": "k"}, {}), ({}, {"api_key": "k"})):
+        built = build_target(route("/a", *places), query, fields)
+        assert (built.target, built.headers) == ("/a?api_key=k", {"api_key": "k", "Cookie": "api_key=k"})
+        assert fields == {}
+
+
+def test_the_names_of_headers_have_no_case() -> None:
+    parameter = {"name": "X-API-Key", "in": "header", "credential": True}
+    for query, fields in (({"x-api-key": "k"}, {}), ({}, {"X-Api-Key": "k"})):
+        built = build_target(route("/a", parameter), query, fields)
+        assert (built.target, built.headers, fields) == ("/a", {"X-API-Key": "k"}, {})
+
+
+@pytest.mark.parametrize(("explode", "sent"), [(None, "R,100,G,200"), (True, "R=100,G=200")])
+def test_objects_in_headers(explode: bool | None, sent: str) -> None:
+    parameter = {"name": "X-C", "in": "header", "explode": explode}
+    assert build_target(route("/a", parameter), {}, {"X-C": {"R": 100, "G": 200}}).headers == {"X-C": sent}
+
+
+def test_reserved_characters_pass_where_a_parameter_allows_them() -> None:
+    assert target("/a", {"name": "q", "allow_reserved": True}, q="/x?y=1&z") == "/a?q=/x?y=1%26z"
+    assert target("/a/{q}", {"name": "q", "in": "path", "allow_reserved": True}, q="x:1@/y") == "/a/x:1@%2Fy"
+
+
+@pytest.mark.parametrize(
+    ("value", "path"), [("7", "/users/7/files"), (None, "/users/files"), ("a/b", "/users/a%2Fb/files")]
+)
+def test_an_optional_segment_is_left_out(value: str | None, path: str) -> None:
+    assert target("/users/:id?/files", id=value) == path
+    with pytest.raises(CallFailed, match="another path"):
+        target("/users/:id?/files", id="..")
+
+
+@pytest.mark.parametrize(
+    "template", ["/f/<path:name>", "/f/{name...}", "/f/{*name}", "/f/*name", "/f/[...name]", "/f/{name:.*}"]
+)
+def test_the_variables_of_other_frameworks_are_filled(template: str) -> None:
+    assert target(template, name="a/b c") == "/f/a/b%20c"
