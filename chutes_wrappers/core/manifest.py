@@ -27,7 +27,8 @@ class Manifest(BaseModel):
 
     ``routes`` become cords. ``image`` is how the base image starts its service (None: not inspected). ``source`` is where
     the routes come from, for instance ``{"8020": "http://127.0.0.1:8020/openapi.json"}``. ``skipped`` lists every operation
-    that was left out, with the reason. ``ignored_keys`` are unknown keys of a file's routes; they are not written again.
+    that was left out, with the reason. ``notes`` says by port what of the routes' operations is not sent as the
+    specification declares it. ``ignored_keys`` are unknown keys of a file's routes; they are not written again.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -37,6 +38,7 @@ class Manifest(BaseModel):
     image: LaunchSpec | None = None
     routes: tuple[Route, ...] = ()
     skipped: tuple[SkippedRoute, ...] = ()
+    notes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     ignored_keys: tuple[str, ...] = Field(default=(), exclude=True)
 
     def to_json(self) -> str:
@@ -45,6 +47,7 @@ class Manifest(BaseModel):
             update={
                 "routes": tuple(sorted(self.routes, key=lambda r: (r.port or 0, r.path, r.method))),
                 "skipped": tuple(sorted(self.skipped, key=lambda s: (s.port or 0, s.path, s.method, s.reason))),
+                "notes": {port: tuple(sorted(notes)) for port, notes in sorted(self.notes.items())},
             }
         )
         data = ordered.model_dump(mode="json", exclude_defaults=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 MAX_FILES = 100
 FILES_KEY = "x-chutes-wrappers-files"
@@ -26,8 +26,10 @@ async def bundle(
     ``resolve_path(base, url)`` returns the path on the service of a URL found in the file at ``base``, or None for a URL
     outside the service. ``read_file`` returns the parsed file at a path, or None where it cannot be used. References
     outside the service, and those beyond ``MAX_FILES`` files, stay unchanged. ``check_time`` is called for each reference,
-    and may raise.
+    and may raise. The document may name its own URL, ``$self`` (OpenAPI 3.2): such references are into itself, and those to
+    its folder are relative to ``location``.
     """
+    own_url = document.get("$self")
     files: dict[str, Any] = {}
     pending: list[tuple[str, Any]] = [(location, document)]
     while pending:
@@ -35,8 +37,10 @@ async def bundle(
         for reference in _iterate_references(node):
             check_time()
             url, _, fragment = reference["$ref"].partition("#")
-            path = resolve_path(base, url) if url else base
-            if path is None or (base == location and not url):
+            url = _relocate(url, own_url, is_relative=base == location)
+            is_own = not url and reference["$ref"][:1] not in ("", "#")  # by the document's own URL
+            path = location if is_own else resolve_path(base, url) if url else base
+            if path is None or (base == location and not url and not is_own):
                 continue
             if path != location and path not in files and len(files) < MAX_FILES:
                 files[path] = await read_file(path)
@@ -47,6 +51,21 @@ async def bundle(
                 reference["$ref"] = f"#/{FILES_KEY}/{_escape_pointer_token(path)}{fragment}"
     if files:
         document[FILES_KEY] = files
+
+
+def _relocate(url: str, own_url: Any, *, is_relative: bool) -> str:
+    """Return a referenced URL as seen from the document with ``$self`` = ``own_url``; empty: the document itself."""
+    if not isinstance(own_url, str) or not url:
+        return url
+    own_url = own_url.partition("#")[0]
+    try:
+        absolute = urljoin(own_url, url) if is_relative else url
+    except ValueError:
+        return url
+    folder = own_url[: own_url.rfind("/") + 1]
+    if absolute == own_url:
+        return ""
+    return absolute[len(folder) :] if is_relative and folder and absolute.startswith(folder) else url
 
 
 def _iterate_references(node: Any) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from chutes_wrappers.core.exposure import CATEGORIES, LEFT_OUT, find_hidden_cate
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.platform_checks import is_shadowed
+from chutes_wrappers.host.discovery.notes import describe_credentials, group_notes
 from chutes_wrappers.host.discovery.probing import Finding, Report
 from chutes_wrappers.host.discovery.specification import Operations
 
@@ -30,13 +31,14 @@ def build_manifest(
     image = launch and launch.model_copy(update={"readiness": readiness, "writes": tuple(writes)})
     return Manifest(
         source={
-            str(finding_with_location.port): roots[finding_with_location.port] + finding_with_location.location
-            for finding_with_location in findings
-            if finding_with_location.location is not None
+            str(finding.port): " ".join(roots[finding.port] + location for location in finding.locations)
+            for finding in findings
+            if finding.locations
         },
         image=image,
         routes=separate_ports((route for finding in findings for route in finding.operations.routes), ports),
         skipped=tuple(skipped for finding in findings for skipped in finding.operations.skipped),
+        notes={str(finding.port): finding.operations.notes for finding in findings if finding.operations.notes},
     )
 
 
@@ -69,8 +71,9 @@ def report_findings(
 
 def _describe_finding(finding: Finding) -> list[str]:
     port, operations = finding.port, finding.operations
-    if finding.location is not None:
-        lines = [f"port {port}: {finding.location}: {len(operations.routes)} routes, {len(operations.skipped)} skipped"]
+    if finding.locations:
+        names = ", ".join(finding.locations)
+        lines = [f"port {port}: {names}: {len(operations.routes)} routes, {len(operations.skipped)} skipped"]
     elif finding.has_responded:
         lines = [
             f"port {port} responds to HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES"
@@ -80,7 +83,10 @@ def _describe_finding(finding: Finding) -> list[str]:
     lines += [f"port {port}: {line}" for line in _describe_expose_options(operations)]
     if finding.readiness:
         lines.append(f"port {port}: {finding.readiness} reports when the service is ready")
-    return lines + _truncate_lines([f"port {port}: {note}" for note in (*finding.problems, *operations.notes)])
+    lines += [f"port {port}: {line}" for line in describe_credentials(operations.routes)]
+    notes = group_notes(operations.notes)
+    more = "; the manifest has all of them in `notes`" if notes else ""
+    return lines + _truncate_lines([f"port {port}: {note}" for note in (*finding.problems, *notes)], more)
 
 
 def _describe_expose_options(operations: Operations) -> Iterator[str]:
@@ -96,6 +102,6 @@ def _describe_expose_options(operations: Operations) -> Iterator[str]:
         yield f"{reserved_count} routes use paths at which the platform itself responds; --expose reserved moves them to other paths"
 
 
-def _truncate_lines(lines: Sequence[str]) -> list[str]:
+def _truncate_lines(lines: Sequence[str], advice: str = "") -> list[str]:
     more = len(lines) - _MAX_LINES
-    return [*lines[:_MAX_LINES], *([f"… and {more} more"] if more > 0 else [])]
+    return [*lines[:_MAX_LINES], *([f"… and {more} more{advice}"] if more > 0 else [])]

@@ -93,12 +93,12 @@ def _build_body_of_type(
     sent_type = "" if "*" in name else content_type
     if declared_media.is_json(name) and not ("*" in name and _is_binary(shapes, schema)):
         return _build_json_body(shapes, schema, "" if sent_type == declared_media.JSON else sent_type)
-    if name in _MULTIPART or name == FORM:
+    if name == FORM or _has_named_parts(shapes, name, node):
         node = {**node, "schema": schema}
         body = _build_form_body(document, shapes, node, is_multipart=name != FORM)
-        has_parameters = body.request.encoding == "form" and ";" in content_type
-        request = body.request.model_copy(update={"content_type": content_type if has_parameters else ""})
-        return replace(body, request=request)
+        is_usual = name in _MULTIPART or content_type == FORM or (body.request.encoding == "multipart" and name == FORM)
+        sent_type = "" if is_usual else content_type if name == FORM else name
+        return replace(body, request=body.request.model_copy(update={"content_type": sent_type}))
     if declared_media.is_json_lines(name):
         return _build_lines_body(shapes, schema, node, content_type)
     if declared_media.is_text(name):
@@ -109,6 +109,14 @@ def _build_body_of_type(
         notes = (f"the parts of {name} are not built: callers send its bytes",)
     notes += tuple(f"`{key}` of {name} left out: callers send its bytes" for key in positions if not notes)
     return Body(request=RequestFormat(encoding="binary", content_type=sent_type), schema=BINARY, notes=notes)
+
+
+def _has_named_parts(shapes: Shapes, media_type: str, node: Mapping[str, Any]) -> bool:
+    """Return whether a multipart body has a part for each field; else its parts have only an order, or are unknown."""
+    if media_type in _MULTIPART:
+        return True
+    is_named = media_type.startswith("multipart/") and not {"itemSchema", "itemEncoding", "prefixEncoding"} & set(node)
+    return is_named and "*" not in media_type and bool(shapes.find_properties(node.get("schema")))
 
 
 def _rank_media_type(content_type: str) -> int:

@@ -36,6 +36,7 @@ from chutes_wrappers.host.discovery.shapes import Shapes
 MAX_OPERATIONS = 50_000
 MAX_PATH_LENGTH = 500
 MAX_SUMMARY_LENGTH = 120
+MAX_NOTES = 5_000
 # For all schemas of one document. A schema that is too large uses its full limit, so malicious graphs stay cheap.
 MAX_TOTAL_SCHEMA_BYTES = 16 * 1024**2
 ANY_METHOD = "*"
@@ -253,6 +254,7 @@ class _OperationReader:
 
     def __init__(self, document: Mapping[str, Any], reading_time: ReadingTime) -> None:
         self.notes: list[str] = []
+        self._note_count = 0
         self._document = document
         self._reading_time = reading_time
         self._shapes = Shapes(document, reading_time)
@@ -294,7 +296,12 @@ class _OperationReader:
 
     def describe_document(self) -> list[str]:
         """Return the notes on the document itself, after all operations were described."""
-        notes = (*self._security.describe_unused(), *find_variable_notes(self._document))
+        more = self._note_count - MAX_NOTES
+        notes = (
+            *self._security.describe_unused(),
+            *find_variable_notes(self._document),
+            *([f"{more:,} more notes on its operations"] if more > 0 else []),
+        )
         return [f"document: {note}" for note in notes]
 
     def _read_parameters(self, label: str, route: Route, candidate: _Candidate) -> list[DeclaredParameter]:
@@ -325,8 +332,11 @@ class _OperationReader:
             for declared in parameters
         )
 
-    def _add_notes(self, label: str, notes: Iterable[str]) -> None:
-        self.notes += [f"{label}: {note}" for note in notes]
+    def _add_notes(self, label: str, notes: Iterable[str], separator: str = ": ") -> None:
+        for note in notes:
+            self._note_count += 1
+            if self._note_count <= MAX_NOTES:
+                self.notes.append(f"{label}{separator}{note}")
 
     def _find_stream_mode(
         self, response: declared_media.DeclaredResponse, parameters: Iterable[DeclaredParameter], body: Body | None
@@ -374,7 +384,7 @@ class _OperationReader:
         try:
             return read()
         except WrapperError as error:
-            self.notes.append(f"{label} left out: {error.what}")
+            self._add_notes(label, (f"left out: {error.what}",), separator=" ")
             return None
 
 

@@ -88,3 +88,26 @@ async def test_the_number_of_bundled_files_is_limited(monkeypatch: pytest.Monkey
     document, read = await bundle_files({"$ref": "0.json"}, files)
     assert read == ["/api/0.json", "/api/1.json", "/api/2.json"]
     assert len(document[FILES_KEY]) == 3
+
+
+async def test_references_by_the_documents_own_url_are_into_itself() -> None:
+    own_url = "https://api.example.com/spec/openapi.yaml"
+    files = {"/api/shared.json": {"A": {"$ref": f"{own_url}#/B"}}}
+    document, read = await bundle_files(
+        {
+            "$self": own_url,
+            "B": {"type": "string"},
+            "list": [
+                {"$ref": f"{own_url}#/B"},
+                {"$ref": "openapi.yaml#/B"},
+                {"$ref": "https://api.example.com/spec/shared.json#/A"},
+                {"$ref": "https://api.example.com/other.json#/A"},
+            ],
+        },
+        files,
+    )
+    assert read == ["/api/shared.json"]
+    own, same, shared, other = document["list"]
+    assert (own["$ref"], same["$ref"]) == ("#/B", "#/B")
+    assert look_up(document, look_up(document, shared["$ref"])["$ref"]) == {"type": "string"}
+    assert other["$ref"] == "https://api.example.com/other.json#/A"

@@ -9,6 +9,7 @@ import pytest
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.exposure import CATEGORIES
 from chutes_wrappers.core.routes import STREAM_SWITCH, Route
+from chutes_wrappers.host.discovery import specification
 from chutes_wrappers.host.discovery.specification import Operations, check_dialect, read_operations
 
 TEXT_SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
@@ -201,3 +202,111 @@ def test_a_parameter_has_its_own_example() -> None:
     single_route = read_route({"parameters": [parameter], "responses": {}})
     assert single_route.input_schema is not None
     assert single_route.input_schema["properties"]["q"]["examples"] == ["sos"]
+
+
+def describe_target(route: Route) -> str:
+    return f"{route.method} {route.path} → {route.upstream_method} {route.target_path}"
+
+
+def test_methods_of_openapi_3_2_are_routes() -> None:
+    operations = {"COPY": {}, "M-SEARCH": {}, "lower": {}, "POST": {}, "CONNECT": {}, "b d": {}, "BAD": 5}
+    found = read_paths(
+        {
+            "/x": {"query": build_operation(TEXT_SCHEMA), "additionalOperations": operations},
+            "/x/copy": {"post": {}},
+            "/y": {"additionalOperations": []},
+        }
+    )
+    assert list(map(describe_target, found.routes)) == [
+        "QUERY /x → QUERY /x",
+        "POST /x/copy/copy → COPY /x",
+        "POST /x/m-search → M-SEARCH /x",
+        "POST /x/lower → lower /x",
+        "POST /x → POST /x",
+        "POST /x/copy → POST /x/copy",
+    ]
+    assert {f"{each.method} {each.path}": each.reason for each in found.skipped} == {
+        "CONNECT /x": "'CONNECT' is not a method of HTTP that a client can send",
+        "b d /x": "'b d' is not a method of HTTP that a client can send",
+        "BAD /x": "the operation is not an object",
+        "* /y": "`additionalOperations` is not an object",
+    }
+    assert plan_cords(found.routes, 8020).skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "declared", "target_path", "names"),
+    [
+        ("/a/{b:int}/{*rest}", [], "/a/{b}/{rest:path}", ["b", "rest"]),
+        ("/a/<int:b>", [], "/a/{b}", ["b"]),
+        ("/a/:b/c", ["b"], "/a/{b}/c", ["b"]),
+        ("/a/:b/c", [], "/a/%3Ab/c", []),
+        ("/a/*b", [], "/a/%2Ab", []),
+        ("/a/{b}:predict", ["b"], "/a/{b}:predict", ["b"]),
+        ("/a/{b+}", ["b+"], "/a/{b+}", ["b+"]),
+        ("/a/{b+}", ["b"], "/a/{b+}", ["b"]),
+        ("/a{?q,r}", [], "/a", ["q", "r"]),
+    ],
+)
+def test_path_variables_of_other_frameworks_are_parameters(
+    path: str, declared: list[str], target_path: str, names: list[str]
+) -> None:
+    parameters = [{"name": name, "in": "path", "required": True, "schema": {}} for name in declared]
+    route = read_route({"parameters": parameters}, "get", path)
+    assert (route.target_path, [parameter.name for parameter in route.parameters]) == (target_path, names)
+    assert Route.model_validate(route.to_entry()) == route
+
+
+def test_credentials_cookies_and_parts_reach_the_route() -> None:
+    document = {
+        "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}},
+        "security": [{"key": []}],
+    }
+    cookie = {"name": "session", "in": "cookie", "required": True, "schema": {"type": "string"}}
+    operation = build_operation(
+        {"properties": {"meta": {"type": "object"}}}, "multipart/form-data", parameters=[cookie]
+    )
+    (route,) = read_paths({"/x": {"post": operation}}, **document).routes
+    entry = route.to_entry()
+    assert entry["parameters"] == [
+        {"name": "X-API-Key", "in": "header", "credential": True},
+        {"name": "session", "in": "cookie", "required": True},
+    ]
+    assert entry["request"]["parts"] == {"meta": {"content_type": "application/json"}}
+    assert route.input_schema is not None
+    assert route.input_schema["required"] == ["session"]
+    assert set(route.input_schema["properties"]) == {"meta", "session", "X-API-Key"}
+
+
+def test_what_servers_say_in_vain_is_noted() -> None:
+    elsewhere = {
+        "get": {},
+        "servers": [{"url": "https://upload.example.com/v1"}, {"url": "https://other.example.com/v2"}],
+    }
+    found = read_paths(
+        {"/a": elsewhere, "/b": {"get": {}, "servers": [{"url": "https://api.example.com/v3"}]}},
+        servers=[
+            {"url": "https://api.example.com/{v}", "variables": {"v": {"default": "v1", "enum": ["v1", "v2"]}}},
+            {"url": "https://{region}.example.com", "variables": {"region": {"default": "eu", "enum": ["eu", "us"]}}},
+        ],
+    )
+    assert [route.target_path for route in found.routes] == ["/v1/a", "/v3/b"]
+    assert found.notes == (
+        "GET /v1/a: its server is https://upload.example.com/v1: calls go to this service",
+        "GET /v1/a: it is also served below /v2: calls use /v1",
+        "document: server variable `v` may be v1, v2: calls use 'v1'",
+    )
+
+
+def test_notes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(specification, "MAX_NOTES", 3)
+    parameters = [{"name": f"c {number}", "in": "cookie"} for number in range(9)]
+    found = read_paths({"/a": {"get": {"parameters": parameters}}})
+    assert len(found.notes) == 4
+    assert found.notes[-1] == "document: 6 more notes on its operations"
+
+
+def test_two_parameters_of_one_name_are_noted() -> None:
+    parameters = [{"name": "id", "in": place, "schema": {}} for place in ("query", "path")]
+    (note,) = read_paths({"/a/{id}": {"get": {"parameters": parameters}}}).notes
+    assert note == "GET /a/{id}: query `id` has the name of the path parameter: a call sets one"
