@@ -57,7 +57,8 @@ def forward(module: str, *, url: str | None, listen: Sequence[str], allowed: All
     cords = _list_cords(facts, manifest)
     has_tunnel = any(cord["public_api_path"] == PUBLIC_PATH for cord in cords)
     table = None if has_tunnel else _build_route_table(facts, manifest, {cord["path"] for cord in cords})
-    asyncio.run(_serve(address, table, ports, allowed, select_browser_name(facts.chute_name, url)))
+    browser_name = select_browser_name(facts.chute_name, url)
+    asyncio.run(_serve(address, table, ports, allowed, browser_name=browser_name, module_name=facts.path.name))
     output.report("stopping")
     return 0
 
@@ -113,14 +114,20 @@ def _build_route_table(facts: ModuleFacts, manifest: Manifest, registered_paths:
     """Return the routes with a registered cord, by internal path: the module's own cords replace others."""
     plan = plan_module_cords(facts, manifest, registered_paths)
     output.warning(
-        f"{facts.path.name} registers no tunnel: requests use its {len(plan.cords)} routes, without headers, cookies and "
-        "pages; add register_tunnel(chute, SERVICE_PORTS) to forward everything"
+        f"{facts.path.name} registers no tunnel: what its {len(plan.cords)} routes cannot carry is refused, and of headers "
+        "and cookies they carry what they declare; add register_tunnel(chute, SERVICE_PORTS) to forward everything"
     )
     return RouteTable(cord for cord in plan.cords if cord.internal_path in registered_paths)
 
 
 async def _serve(
-    address: ChuteAddress, table: RouteTable | None, ports: dict[int, int], allowed: AllowList, browser_name: str
+    address: ChuteAddress,
+    table: RouteTable | None,
+    ports: dict[int, int],
+    allowed: AllowList,
+    *,
+    browser_name: str,
+    module_name: str,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -129,7 +136,9 @@ async def _serve(
     transport_name = "tunnel" if table is None else "routes"
     async with contextlib.AsyncExitStack() as stack:
         chute = await stack.enter_async_context(Chute(address, report=output.warning))
-        transport: Transport = TunnelTransport(chute) if table is None else RouteTransport(chute, table)
+        transport: Transport = (
+            TunnelTransport(chute) if table is None else RouteTransport(chute, table, module_name, output.warning)
+        )
         for local, service in ports.items():
             server = ForwardingServer(
                 local, service, transport, output.warning, allowed, browser_name=browser_name, other_ports=ports

@@ -24,7 +24,7 @@ from chutes_wrappers.host.forwarding.browser_cookies import (
 from chutes_wrappers.host.forwarding.local_names import LocalNames, get_header
 from chutes_wrappers.host.forwarding.response_heads import build_response, encode_headers
 from chutes_wrappers.host.forwarding.transport import ForwardingError, Transport
-from chutes_wrappers.runtime.http1 import MAX_HEAD_BYTES
+from chutes_wrappers.runtime.response_heads import MAX_HEAD_BYTES
 from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
 
 # In base64 it must fit into what the instance accepts as one call.

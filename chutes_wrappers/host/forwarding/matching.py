@@ -1,24 +1,26 @@
-"""Matching of a request for the service to a route of the chute. Pure."""
+"""Matching of a request for the service to the routes of the chute. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes
 
 from chutes_wrappers.core.cord_plan import PlannedCord
-from chutes_wrappers.core.path_templates import VARIABLE, parse_variable_name
+from chutes_wrappers.core.path_templates import find_variables
+from chutes_wrappers.host.forwarding.http_values import normalise_path
 
-_LITERAL = "!$&'()*+,;=:@-._~"
+# They separate the parameters of a segment, and the items of a list, unless they are encoded.
+_DELIMITERS = ";,"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """A route, and the values of its path parameters in the request."""
+    """A route, and its path parameters in the request, percent-encoded. ``has_rest``: the last one took several segments."""
 
     cord: PlannedCord
     path_values: dict[str, str]
+    has_rest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,44 +30,56 @@ class _Pattern:
     names: tuple[str, ...]
     # The most specific route first: of two that match, the one with fewer parameters and more literal text.
     order: tuple[int, int]
+    has_rest: bool
 
 
 class RouteTable:
     """The routes of a chute, by their path on the services. Gradio endpoints have no single path, and are left out."""
 
     def __init__(self, cords: Iterable[PlannedCord]) -> None:
-        patterns = [_build_pattern(cord) for cord in cords if cord.route.gradio is None]
-        self._patterns = sorted(patterns, key=lambda pattern: pattern.order)
+        patterns = [pattern for cord in cords if cord.route.gradio is None for pattern in _iter_patterns(cord)]
+        self._patterns = sorted(patterns, key=lambda pattern: (pattern.has_rest, *pattern.order))
 
-    def match(self, port: int, method: str, path: str) -> Match | None:
-        """Return the route for a request to ``port``, with the path of its request line. A HEAD matches the route of its GET."""
-        expected_method, normalized = ("GET" if method == "HEAD" else method), _normalize(path)
+    def iter_matches(self, port: int, method: str, path: str) -> Iterator[Match]:
+        """Yield the routes for a request to ``port``, with the path of its request line: the most specific first.
+
+        After all others come the routes whose last variable takes the rest of the path: frameworks have variables with
+        slashes that no document shows (FastAPI's ``{name:path}``).
+        """
+        normalised = normalise_path(path, _DELIMITERS)
         for pattern in self._patterns:
-            if (pattern.cord.port, pattern.cord.route.upstream_method) != (port, expected_method):
-                continue
-            if match := pattern.path.fullmatch(normalized):
-                values = dict(zip(pattern.names, map(unquote, match.groups()), strict=True))
-                return Match(cord=pattern.cord, path_values=values)
-        return None
+            if (pattern.cord.port, pattern.cord.route.upstream_method) == (port, method) and (
+                match := pattern.path.fullmatch(normalised)
+            ):
+                found = zip(pattern.names, match.groups(), strict=True)
+                values = {name: value for name, value in found if value is not None}
+                yield Match(cord=pattern.cord, path_values=values, has_rest=pattern.has_rest)
 
 
-def _build_pattern(cord: PlannedCord) -> _Pattern:
-    path = cord.route.target_path.partition("?")[0]
-    names = tuple(map(parse_variable_name, VARIABLE.findall(path)))
-    pieces, end = [], 0
-    for match in VARIABLE.finditer(path):
-        pieces.append(re.escape(_normalize(path[end : match.start()])))
-        pieces.append("([^/]+)" if parse_variable_name(match[1]) == match[1] else "(.+)")
-        end = match.end()
-    pieces.append(re.escape(_normalize(path[end:])))
-    return _Pattern(
-        cord=cord,
-        path=re.compile("".join(pieces)),
-        names=names,
-        order=(len(names), -len(VARIABLE.sub("", path))),
-    )
+def _iter_patterns(cord: PlannedCord) -> Iterator[_Pattern]:
+    path = cord.route.target_path.partition("#")[0].partition("?")[0]
+    declared = {parameter.name for parameter in cord.route.parameters if parameter.place == "path"}
+    variables = find_variables(path, declared)
+    names = tuple(variable.name for variable in variables)
+    if len(set(names)) < len(names):
+        return  # no request says which value it means
+    for has_rest in (False, True) if variables and not variables[-1].has_slashes else (False,):
+        pieces, end = [], 0
+        for index, variable in enumerate(variables):
+            pieces.append(re.escape(normalise_path(path[end : variable.start], _DELIMITERS)))
+            is_rest = has_rest and index == len(variables) - 1
+            pieces.append(_build_variable(is_rest or variable.has_slashes, variable.is_optional))
+            end = variable.end
+        pieces.append(re.escape(normalise_path(path[end:], _DELIMITERS)))
+        yield _Pattern(
+            cord=cord,
+            path=re.compile("".join(pieces)),
+            names=names,
+            order=(len(names), -(len(path) - sum(variable.end - variable.start for variable in variables))),
+            has_rest=has_rest,
+        )
 
 
-def _normalize(path: str) -> str:
-    """Return ``path`` with each character encoded in one way, so that different spellings of a path are equal."""
-    return "/".join(quote_from_bytes(unquote_to_bytes(segment), safe=_LITERAL) for segment in path.split("/"))
+def _build_variable(has_slashes: bool, is_optional: bool) -> str:
+    value = "(.+)" if has_slashes else "([^/]+)"
+    return f"(?:/{value})?" if is_optional else value

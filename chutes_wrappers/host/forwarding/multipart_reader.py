@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]*))')
+_KNOWN = frozenset({"content-disposition", "content-type", "content-length", "name", "name*", "filename", "filename*"})
 
 
 class InvalidMultipart(Exception):
@@ -16,12 +17,13 @@ class InvalidMultipart(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One part: a file when ``filename`` is not None."""
+    """One part: a file when ``filename`` is not None. ``others`` are its other headers, and parameters of its disposition."""
 
     name: str
     data: bytes
     filename: str | None = None
     content_type: str = ""
+    others: tuple[tuple[str, str], ...] = ()
 
 
 def parse_multipart(content_type: str, body: bytes) -> list[Field]:
@@ -29,17 +31,23 @@ def parse_multipart(content_type: str, body: bytes) -> list[Field]:
     boundary = parse_parameters(content_type).get("boundary", "").encode("latin-1", "replace")
     if not boundary:
         raise InvalidMultipart("the Content-Type has no boundary")
-    # A delimiter begins a line; the first may be at the start of the body.
-    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary)
-    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise InvalidMultipart("the body does not end with its boundary")
-    return [_parse_part(piece) for piece in pieces[1:-1]]
+    # A delimiter is a line; the first may be at the start of the body.
+    delimiter = re.compile(rb"(?:\r\n|\A)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r\n|\Z)")
+    parts: list[Field] = []
+    end = None
+    for match in delimiter.finditer(body):
+        if end is not None:
+            parts.append(_parse_part(body[end : match.start()]))
+        if match[1]:
+            return parts
+        end = match.end()
+    raise InvalidMultipart("the body does not end with its boundary")
 
 
 def parse_parameters(header: str) -> dict[str, str]:
     """Parse the parameters of a header such as Content-Disposition; ``name*`` (RFC 5987) overrides ``name``.
 
-    Raises InvalidMultipart for an unknown charset.
+    Raises InvalidMultipart for an unknown charset, and for a value that is not in it.
     """
     parameters = {
         name.lower(): re.sub(r'\\(["\\])', r"\1", quoted) or bare for name, quoted, bare in _PARAMETER.findall(header)
@@ -48,7 +56,9 @@ def parse_parameters(header: str) -> dict[str, str]:
         charset, _, encoded = value.partition("''")
         if name.endswith("*") and charset:
             try:
-                parameters[name[:-1]] = unquote_to_bytes(encoded).decode(charset, "replace")
+                parameters[name[:-1]] = unquote_to_bytes(encoded).decode(charset)
+            except UnicodeDecodeError as error:
+                raise InvalidMultipart(f"{encoded[:100]!r} is not {charset[:100]}, in {name}") from error
             except (LookupError, ValueError) as error:  # some of Python's codecs are not for text
                 raise InvalidMultipart(f"{charset[:100]!r} is not a known charset, in {name}") from error
     return parameters
@@ -67,11 +77,18 @@ def _parse_part(piece: bytes) -> Field:
         data=data,
         filename=_unescape(disposition["filename"]) if "filename" in disposition else None,
         content_type=headers.get("content-type", ""),
+        others=tuple(sorted(pair for pair in [*headers.items(), *disposition.items()] if not _is_known(*pair))),
     )
 
 
+def _is_known(name: str, value: str) -> bool:
+    # The encodings that change nothing (RFC 2045, section 6.2), which clients in Java name.
+    is_identity = name == "content-transfer-encoding" and value.lower() in ("binary", "8bit", "7bit")
+    return is_identity or name in _KNOWN
+
+
 def _parse_headers(head: bytes) -> dict[str, str]:
-    lines: Iterator[str] = (line.decode("utf-8", "replace") for line in head.split(b"\r\n"))
+    lines: Iterator[str] = (line.decode("utf-8", "surrogateescape") for line in head.split(b"\r\n"))
     pairs = (line.partition(":") for line in lines if ":" in line)
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import responses
@@ -13,12 +14,16 @@ import pybase64
 
 from chutes_wrappers.core.platform_rules import INVOCATION_HEADER
 from chutes_wrappers.host.forwarding.transport import ForwardingError
+from chutes_wrappers.host.forwarding.tunnel_required import TunnelRequired
 from chutes_wrappers.host.platform_api.error_responses import select_call_step
+from chutes_wrappers.runtime.call_errors import MAX_QUOTED_BYTES
 from chutes_wrappers.runtime.tunnel_frames import Head
 
 _BAD_REQUEST = 400
 _CLIENT_STATUSES = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
 _LONGEST_TEXT = 500
+# What the gateway adds to the media type of a response without a body, or with another status than 200.
+_MARK = re.compile(r"""\s*;\s*service-response\s*=\s*"?(empty|2[0-9]{2})"?(?=\s*(?:;|$))""", re.IGNORECASE)
 # The platform's API puts this before the text of an instance's 400 (PLATFORM.md, section 3).
 _DETAIL_PREFIX = "Invalid request:"
 
@@ -40,11 +45,19 @@ def build_forwarding_error(status: int, body: bytes, invocation_id: str = "") ->
 
 
 def parse_service_error(body: bytes) -> tuple[Head, bytes] | None:
-    """Parse the service's error from the body of a 400; None when the 400 is not from the service."""
+    """Parse the service's error from the body of a 400; None when the 400 is not from the service.
+
+    Raises TunnelRequired for one that is longer than the gateway quotes.
+    """
     detail = _parse_detail(body)
     status = detail.get("status")
-    if not isinstance(status, int) or not 300 <= status <= 599:
+    if type(status) is not int or not 300 <= status <= 599:
         return None
+    if detail.get("truncated"):
+        limit = MAX_QUOTED_BYTES // 1024
+        raise TunnelRequired(
+            f"the service returned {status} with a body of more than {limit} KiB", status=HTTPStatus.BAD_GATEWAY
+        )
     try:
         service_body = (
             pybase64.b64decode(detail["body_base64"])
@@ -58,13 +71,17 @@ def parse_service_error(body: bytes) -> tuple[Head, bytes] | None:
     return Head(status=status, reason=responses.get(status, ""), headers=headers), service_body
 
 
-def parse_empty_response(content_type: str, body: bytes) -> Head | None:
-    """Parse a response without a body, which the gateway encodes as ``{"status": …}``; None for any other response."""
-    if not content_type.startswith("application/json") or len(body) > _LONGEST_TEXT:
-        return None
+def parse_mark(content_type: str) -> tuple[str, str]:
+    """Return a response's media type without the gateway's mark, and the mark: ``empty``, a status, or nothing."""
+    match = _MARK.search(content_type)
+    return (_MARK.sub("", content_type), match[1].lower()) if match else (content_type, "")
+
+
+def parse_empty_response(body: bytes) -> Head | None:
+    """Parse the summary ``{"status": …}`` of a response that the gateway marked as empty; None for anything else."""
     fields = _parse_json(body)
     status = fields.get("status") if isinstance(fields, Mapping) else None
-    if type(status) is not int or not 200 <= status <= 299 or set(fields) - {"status", "content_type"}:
+    if type(status) is not int or not 200 <= status <= 299:
         return None
     kind = fields.get("content_type")
     headers = (("Content-Type", str(kind)),) if kind else ()

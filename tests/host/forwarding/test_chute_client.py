@@ -44,7 +44,7 @@ async def platform(statuses: Sequence[int], text: str = "text") -> AsyncIterator
 
 
 def create_route_transport(chute: Chute) -> Transport:
-    cords = plan_cords([Route.model_validate({"path": "/greet"})], 9000).cords
+    cords = plan_cords([Route.model_validate({"path": "/greet", "request": {"encoding": "none"}})], 9000).cords
     return RouteTransport(chute, RouteTable(cords))
 
 

@@ -17,6 +17,7 @@ from chutes_wrappers.host.forwarding.matching import RouteTable
 from chutes_wrappers.host.forwarding.route_transport import RouteTransport
 from chutes_wrappers.host.forwarding.server import ForwardingServer
 from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
+from chutes_wrappers.runtime.media_types import EMPTY_RESPONSE_TYPE
 from chutes_wrappers.runtime.tunnel_frames import Data, End, Failure, Head, encode
 
 OK = encode(Head(status=200, headers=(("Content-Length", "2"),))) + encode(Data(b"ok")) + encode(End())
@@ -130,11 +131,31 @@ async def test_hostile_errors_of_a_route_are_an_error_with_a_text(error: dict[st
     [
         (b"text/plain; x=\xe2\x82\xac", b"x"),
         (b"\xff\xfe", b"x"),
-        (b"application/json", b'{"status": 201, "content_type": "\\u20ac"}'),
-        (b"application/json", b'{"status": 204, "content_type": "a\\r\\nb: c"}'),
+        (EMPTY_RESPONSE_TYPE.encode(), b'{"status": 201, "content_type": "\\u20ac"}'),
+        (EMPTY_RESPONSE_TYPE.encode(), b"no summary"),
+        (EMPTY_RESPONSE_TYPE.encode(), b'{"status": 204, "content_type": "a\\r\\nb: c"}'),
     ],
 )
 async def test_a_hostile_media_type_of_a_route_is_a_502(content_type: bytes, body: bytes) -> None:
     first, second, problems = await send_twice([build_response(200, content_type, body), VALID], ROUTES)
     assert first.startswith(b"HTTP/1.1 502 ")
     assert_is_reported(first, second, problems)
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"status": 204}', b'{"status": 200, "content_type": "x/y"}', b'{"error": "x", "status": 404}']
+)
+async def test_json_of_a_service_that_looks_like_a_summary_of_ours_is_its_body(text: bytes) -> None:
+    first, _, problems = await send_twice([build_response(200, b"application/json", text), VALID], ROUTES)
+    assert (first.startswith(b"HTTP/1.1 200 "), first.endswith(text), problems) == (True, True, [])
+
+
+async def test_a_marked_response_has_the_services_status() -> None:
+    marked = [
+        build_response(200, b"text/plain; service-response=206", b"ok"),
+        build_response(200, EMPTY_RESPONSE_TYPE.encode(), b'{"status": 204}'),
+    ]
+    first, second, _ = await send_twice(marked, ROUTES)
+    assert first.startswith(b"HTTP/1.1 206 Partial Content\r\nContent-Type: text/plain\r\n")
+    assert second.startswith(b"HTTP/1.1 204 No Content\r\n")
+    assert second.endswith(b"\r\n\r\n")

@@ -72,7 +72,7 @@ def test_an_invalid_multipart_body_is_named(content_type: str, body: bytes) -> N
 @pytest.mark.parametrize("charset", ["nonsense", "rot13", "zlib", "idna", "undefined", "a\0b", "x" * 5000])
 def test_an_unknown_charset_of_a_file_name_is_named(charset: str) -> None:
     head = f"Content-Disposition: form-data; name=f; filename*={charset}''%C3%A4".encode()
-    with pytest.raises(InvalidMultipart, match="is not a known charset, in filename\\*") as caught:
+    with pytest.raises(InvalidMultipart, match=r"is not .*, in filename\*") as caught:
         parse_multipart("multipart/form-data; boundary=B", b"--B\r\n" + head + b"\r\n\r\nx\r\n--B--")
     assert len(str(caught.value)) < 200
 

@@ -1,0 +1,58 @@
+"""Values of parameters as a client wrote them, as the caller of a route writes them: text, or JSON for a list or an object. Pure.
+
+The reverse of ``runtime/parameters.py``. Delimiters separate items before these are decoded (OpenAPI 3.1.1, Appendix E).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from urllib.parse import unquote, unquote_plus
+
+from chutes_wrappers.core.routes import Parameter, PartFormat
+
+_PREFIXES = {"label": ".", "matrix": ";"}
+_QUERY_DELIMITERS = {"form": (",",), "spaceDelimited": ("%20", "+"), "pipeDelimited": ("|", "%7C", "%7c")}
+
+
+def decode_path_value(parameter: Parameter, raw: str) -> str:
+    """Return the caller's text for a path parameter, whose value in the path is ``raw``."""
+    style, explode = parameter.style or "simple", bool(parameter.explode)
+    text = raw.removeprefix(_PREFIXES.get(style, ""))
+    if style == "matrix" and not (explode and parameter.type == "object"):
+        text = text.removeprefix(f"{parameter.name}=")
+    if parameter.type is None or parameter.content_type:
+        return unquote(text)
+    separator = {"label": ".", "matrix": ";"}.get(style, ",") if explode else ","
+    parts = text.split(separator)
+    if parameter.type == "array":
+        items = [part.removeprefix(f"{parameter.name}=") if style == "matrix" else part for part in parts]
+        return json.dumps([*map(unquote, items)])
+    return _encode_object([part.partition("=")[::2] for part in parts] if explode else _pair(parts))
+
+
+def decode_query_values(parameter: Parameter | PartFormat, kind: str | None, raws: Sequence[str]) -> str | None:
+    """Return the caller's text for the values of one name in a query string or a form; None if it has no single text.
+
+    ``kind`` is the type of the parameter: array, object or None.
+    """
+    if kind is None or parameter.content_type:
+        return unquote_plus(raws[0]) if len(raws) == 1 else None
+    style = parameter.style or "form"
+    is_exploded = style == "form" if parameter.explode is None else parameter.explode
+    parts = [*raws]
+    if not is_exploded and len(raws) == 1:
+        delimiters = _QUERY_DELIMITERS.get(style, ())
+        delimiter = next((each for each in delimiters if each in raws[0]), None)
+        parts = raws[0].split(delimiter) if delimiter else parts
+    if kind == "array":
+        return json.dumps([*map(unquote_plus, parts)])
+    return None if is_exploded or len(parts) % 2 else _encode_object(_pair(parts))
+
+
+def _pair(parts: Sequence[str]) -> list[tuple[str, str]]:
+    return [*zip(parts[::2], parts[1::2], strict=False)]
+
+
+def _encode_object(pairs: Sequence[tuple[str, str]]) -> str:
+    return json.dumps({unquote_plus(name): unquote_plus(value) for name, value in pairs})
