@@ -6,10 +6,9 @@ import asyncio
 from collections import Counter
 
 from chutes_wrappers.runtime.call_errors import CLIENT_ERROR, INSTANCE_FAILURE, TRY_AGAIN, CallFailed
-from chutes_wrappers.runtime.readiness import build_probes, find_problems, find_readiness_paths
-from chutes_wrappers.runtime.startup import has_been_ready, load_launch_spec
+from chutes_wrappers.runtime.readiness import find_problems
+from chutes_wrappers.runtime.startup import build_service_probes, has_been_ready
 from chutes_wrappers.runtime.supervision import get_services
-from chutes_wrappers.runtime.upstream import HOST
 
 FAILURES_UNTIL_503 = 5
 _PROBE_TIMEOUT_S = 5.0
@@ -36,8 +35,8 @@ class ServiceHealth:
         self._failures[port] += 1
         if self._failures[port] >= FAILURES_UNTIL_503:
             return INSTANCE_FAILURE
-        probes = build_probes([port], HOST, find_readiness_paths(load_launch_spec()))
-        return INSTANCE_FAILURE if await find_problems(probes, _PROBE_TIMEOUT_S) else CLIENT_ERROR
+        problems = await find_problems(build_service_probes([port]), _PROBE_TIMEOUT_S)
+        return INSTANCE_FAILURE if problems else CLIENT_ERROR
 
     def make_connection_error(self, port: int, error: Exception) -> CallFailed:
         """Return the error of a call that could not connect to the service on ``port`` because of ``error``.

@@ -20,7 +20,7 @@ from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.runtime.launcher import ManagedProcess, build_service_argv, build_service_environment
 from chutes_wrappers.runtime.module_headers import ServiceHeaders, read_service_headers
-from chutes_wrappers.runtime.readiness import build_probes, find_problems, find_readiness_paths, wait_until_ready
+from chutes_wrappers.runtime.readiness import ReadinessProbe, build_probes, find_problems, find_readiness_paths, wait_until_ready
 from chutes_wrappers.runtime.supervision import get_services, start_once
 from chutes_wrappers.runtime.upstream import HOST
 
@@ -68,7 +68,12 @@ def wait_for_services(
 async def probe_services(ports: Sequence[int], timeout: float = 5) -> list[str]:
     """Probe all ports in parallel; return one sentence for each that is not ready within ``timeout`` seconds, [] if all are."""
     check_ports(ports)
-    return await find_problems(build_probes(ports, HOST, find_readiness_paths(load_launch_spec()), _headers), timeout)
+    return await find_problems(build_service_probes(ports), timeout)
+
+
+def build_service_probes(ports: Sequence[int]) -> list[ReadinessProbe]:
+    """Return the probes of the services on ``ports`` of this instance, with the headers of its module."""
+    return build_probes(ports, HOST, find_readiness_paths(load_launch_spec()), _headers)
 
 
 async def wait_for_services_as(

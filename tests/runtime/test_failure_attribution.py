@@ -102,7 +102,7 @@ async def test_the_port_is_probed_at_the_path_that_says_whether_it_is_ready(
         return []
 
     monkeypatch.setattr(failure_attribution, "find_problems", look)
-    monkeypatch.setattr(failure_attribution, "load_launch_spec", lambda: spec)
+    monkeypatch.setattr(startup, "load_launch_spec", lambda: spec)
     await ServiceHealth().record_failure(PORT)
     assert probed == [ReadinessProbe(host="127.0.0.1", port=PORT, path=path)]
 

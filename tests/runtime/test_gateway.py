@@ -138,8 +138,8 @@ def test_a_501_is_not_a_failure_of_the_service(gateway: Gateway, service: HttpFi
 def test_a_5xx_is_the_instances_failure_when_the_readiness_probe_fails_too(
     gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failure_attribution, "find_readiness_paths", lambda spec: {service.port: "/health"})
-    monkeypatch.setattr(failure_attribution, "load_launch_spec", lambda: object())
+    monkeypatch.setattr(startup, "find_readiness_paths", lambda spec: {service.port: "/health"})
+    monkeypatch.setattr(startup, "load_launch_spec", lambda: object())
     assert refusal(gateway, service, "/status/500").status == 400
     service.healthy = False
     try:

@@ -16,7 +16,7 @@ from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.gateway import CallResponse, Gateway
-from tests.upstreams.gradio_app import FakeGradioApp, completed, failed, generating
+from tests.upstreams.gradio_app import FakeGradioApp, completed, failed, generating, reference
 
 ENDPOINT = GradioEndpoint(
     prefix="/api", api_name="x", fn_index=7, parameters=(GradioParameter(name="text", default="hi"),)
@@ -113,3 +113,16 @@ async def test_a_generator_streams_through_the_gateway() -> None:
     async with app.serving() as url:
         assert await BACKGROUND.run(frames(int(url.rsplit(":", 1)[1]))) == [b'data: {"data":["a"]}\n\n']
         await BACKGROUND.run(gateway.close())
+
+
+async def test_every_request_to_an_app_has_the_headers_of_the_module() -> None:
+    reference_to_file = reference("/t/x.txt")
+    app, gateway = FakeGradioApp([completed(reference_to_file)]), Gateway()
+    app.files["/t/x.txt"] = web.Response(body=b"x", content_type="text/plain")
+    call = {"json": {"f": {"filename": "a", "data": "eA=="}}, "params": {}}
+    async with app.serving() as url:
+        port = int(url.rsplit(":", 1)[1])
+        response = await asyncio.to_thread(gateway.handle_call, UPLOAD, port, call, lambda: {"X-Key": "k1"})
+        await BACKGROUND.run(gateway.close())
+    assert response.body == b"x"
+    assert [keys.get("X-Key") for keys in app.request_headers] == ["k1"] * 4

@@ -18,6 +18,7 @@ from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.runtime import startup, supervision
 from chutes_wrappers.runtime.startup import has_been_ready, parse_service_ports, probe_services, wait_for_services
 from tests.scenario import find_free_port
+from tests.upstreams.recording import RecordedReply, serve_recorder
 
 from .conftest import FAMILY
 from .test_launcher import wait_until
@@ -81,6 +82,23 @@ async def test_outside_a_wrapped_image_it_only_waits() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert await wait_for_services([server.getsockname()[1]], timeout=60) is True
     assert supervision.get_services() == ()
+
+
+async def test_readiness_and_health_checks_send_the_headers_of_the_module(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    baked = tmp_path / "baked.json"
+    monkeypatch.setattr(startup, "BAKED_MANIFEST", str(baked))
+    monkeypatch.setattr(startup, "_headers", None)
+    monkeypatch.setitem(globals(), "CHUTE_HEADERS", {"X-Key": "Key ${PROBE_KEY}"})
+    with serve_recorder(lambda request: RecordedReply(status=200 if "x-key" in request.headers else 401)) as recorder:
+        write_manifest(Manifest(image=LaunchSpec(reference="x", readiness={recorder.port: "/ready"})), baked)
+        with pytest.raises(ConfigurationError, match="PROBE_KEY is not set"):
+            await wait_for_services([recorder.port], timeout=60, soft_fail=True)
+        monkeypatch.setenv("PROBE_KEY", "k1")
+        assert await wait_for_services([recorder.port], timeout=60) is True
+        assert await probe_services([recorder.port]) == []
+        assert {request.headers["x-key"] for request in recorder.requests if request.method == "GET"} == {"Key k1"}
 
 
 async def test_ready_ports_are_remembered() -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import BodyPartReader, web
+from aiohttp.typedefs import Handler
 
 FILE = {
     "properties": {"path": {"type": "string"}, "url": {}, "orig_name": {}, "meta": {"$ref": "#/$defs/Meta"}},
@@ -66,11 +67,12 @@ class FakeGradioApp:
         self.uploaded: list[tuple[str, bytes]] = []
         self.refusal: web.Response | None = None
         self.left = threading.Event()
+        self.request_headers: list[Mapping[str, str]] = []
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         """Its root URL, until the block ends."""
-        application = web.Application(client_max_size=1024**3)
+        application = web.Application(client_max_size=1024**3, middlewares=[self._record])
         application.router.add_post("/api/upload", self._upload)
         application.router.add_post("/api/queue/join", self._join)
         application.router.add_get("/api/queue/data", self._data)
@@ -83,6 +85,11 @@ class FakeGradioApp:
             yield f"http://127.0.0.1:{runner.addresses[0][1]}"
         finally:
             await runner.cleanup()
+
+    @web.middleware
+    async def _record(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.request_headers.append(request.headers)
+        return await handler(request)
 
     async def _upload(self, request: web.Request) -> web.Response:
         reader = await request.multipart()
