@@ -277,14 +277,21 @@ class Progress:
     """Progress of a long step: its last line and the elapsed seconds. A context manager.
 
     ``add_line`` accepts each line of the step's output, and keeps the last 50 for a failure. Lines for which ``is_important``
-    is true stay on the screen. With ``verbose`` every line does.
+    is true stay on the screen. With ``verbose`` every line does. Without a terminal a line is printed every ``heartbeat_s``
+    seconds at most.
     """
 
     def __init__(
-        self, title: str, *, verbose: bool = False, is_important: Callable[[str], bool] = lambda line: False
+        self,
+        title: str,
+        *,
+        verbose: bool = False,
+        is_important: Callable[[str], bool] = lambda line: False,
+        heartbeat_s: float = _HEARTBEAT_S,
     ) -> None:
         self._title = title
         self._verbose = verbose
+        self._heartbeat_s = heartbeat_s
         self._is_important = is_important
         self._tail: deque[str] = deque(maxlen=50)
         self._started_at = self._last_output_at = time.monotonic()
@@ -330,7 +337,7 @@ class Progress:
             self._spinner.update(
                 text=_make_text(f"{self.seconds:4.0f} s  ").append_text(_make_text(text[:width], style="dim"))
             )
-        elif time.monotonic() - self._last_output_at > _HEARTBEAT_S:
+        elif time.monotonic() - self._last_output_at > self._heartbeat_s:
             self._last_output_at = time.monotonic()
             log(f"{self.seconds:.0f} s: {text[:150]}")
 

@@ -6,22 +6,29 @@ import asyncio
 import base64
 import contextlib
 import json
+import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import aiohttp
 
-from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord
 from chutes_wrappers.emulator.runner import DIRECT_PATH
 from chutes_wrappers.emulator.transport import InvalidResponse
+from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.direct_request import DirectRequest
 
 _T = TypeVar("_T")
 _INSTANCE_TIMEOUT_S = 600.0
+# Of a call without another limit (CHUTE_CHECKS).
+DIRECT_TIMEOUT_S = 30.0
+# So much of a stream that may have no end is compared.
+STREAM_SAMPLE_S = 3.0
+_DIRECT_MARGIN_S = 10.0
+_FREE_SLOT_S = 10.0
+_POLL_S = 0.05
 
 
 class DeployedChute:
@@ -79,12 +86,36 @@ class DeployedChute:
 
         return self._run(make())
 
-    def send_direct(self, request: DirectRequest) -> HttpResponse:
-        """Send a request directly to the wrapped service in an instance, without the chute, and return its response."""
-        return self._run(self._send_direct(request))
+    def has_free_slot(self) -> bool:
+        """Wait a few seconds until an instance can accept a call; return whether one can.
 
-    async def _send_direct(self, request: DirectRequest) -> HttpResponse:
+        A stream without an end uses its slot until the platform notices that its client has gone.
+        """
+
+        async def wait() -> bool:
+            deadline = time.monotonic() + _FREE_SLOT_S
+            while not self._instances.has_free_slot(self.record):
+                if time.monotonic() > deadline:
+                    return False
+                await asyncio.sleep(_POLL_S)
+            return True
+
+        return self._run(wait())
+
+    def send_direct(
+        self, request: DirectRequest, timeout_s: float = DIRECT_TIMEOUT_S, sample_s: float = STREAM_SAMPLE_S
+    ) -> HttpResponse:
+        """Send a request directly to the wrapped service in an instance, without the chute, and return its response.
+
+        It must arrive within ``timeout_s`` seconds; of a stream that may have no end, ``sample_s`` seconds are read.
+        """
+        return self._run(self._send_direct(request, timeout_s, sample_s))
+
+    async def _send_direct(self, request: DirectRequest, timeout_s: float, sample_s: float) -> HttpResponse:
+        started = time.monotonic()
         payload = {
+            "timeout": timeout_s,
+            "sample": sample_s,
             "port": request.port,
             "method": request.method,
             "target": request.target,
@@ -95,16 +126,23 @@ class DeployedChute:
             await self._instances.wait_until_active(self.record, wait_s=_INSTANCE_TIMEOUT_S)
             async with (
                 self._instances.lease(self.record, is_check=True) as instance,
-                instance.client.post(DIRECT_PATH, payload, timeout_s=API_CALL_LIMIT_S) as response,
+                instance.client.post(DIRECT_PATH, payload, timeout_s=timeout_s + _DIRECT_MARGIN_S) as response,
             ):
                 instance.mark_used()
                 result = json.loads((await response.read_value())["json"])
         except (AtCapacity, NoInstance, InvalidResponse, aiohttp.ClientError, asyncio.TimeoutError) as error:
-            return HttpResponse(status=0, problem=f"{type(error).__name__}: {error}")
+            return HttpResponse(status=0, problem=f"{type(error).__name__}: {error}", problem_kind="broken")
+        seconds = time.monotonic() - started
         if "problem" in result:
-            return HttpResponse(status=0, problem=result["problem"])
-        body = base64.b64decode(result["body"])
-        return HttpResponse(status=result["status"], content_type=result["content_type"], body=body)
+            return HttpResponse(status=0, problem=result["problem"], problem_kind=result["kind"], seconds=seconds)
+        return HttpResponse(
+            status=result["status"],
+            content_type=result["content_type"],
+            body=base64.b64decode(result["body"]),
+            seconds=seconds,
+            challenge=result.get("challenge", ""),
+            is_cut=result.get("is_cut", False),
+        )
 
     def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         result: _T = self._run_on_loop(coroutine)

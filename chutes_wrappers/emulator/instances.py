@@ -112,6 +112,10 @@ class Instances:
             instance.enable()
         return records
 
+    def has_free_slot(self, chute: ChuteRecord) -> bool:
+        """Return whether an active instance can accept one more call, also a disabled one."""
+        return any(instance.has_free_slot for instance in self._list_active(chute))
+
     async def list_listening_ports(self, chute_id: str) -> Collection[int]:
         """Return the ports that the newest instance of a chute listens on now."""
         live = self._list_live(chute_id)

@@ -14,6 +14,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import inspect
 import json
 import os
 import secrets
@@ -42,6 +43,19 @@ LAUNCH_VARIABLE = "CHUTES_EMULATOR_LAUNCH"
 DIRECT_PATH = "/_emulator/direct"
 # As much as a route returns (runtime/gateway.py). A stream of the service may have no end.
 _MAX_DIRECT_BYTES = 512 * 1024**2
+_MAX_HEAD_BYTES = 256 * 1024
+_HEAD_LIMITS: dict[str, Any] = {
+    "max_line_size": _MAX_HEAD_BYTES,
+    "max_field_size": _MAX_HEAD_BYTES,
+    "max_headers": _MAX_HEAD_BYTES // 4,
+}
+# What aiohttp adds by itself: the request says all its headers.
+_AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+# host/parity/comparison.py has the same: this file has no imports of our package.
+_STREAM_TYPES = frozenset(
+    {"text/event-stream", "multipart/x-mixed-replace", "application/x-ndjson", "application/ndjson"}
+    | {"application/jsonl", "application/json-seq", "application/stream+json"}
+)
 
 NONCE_HEADER = "X-Chutes-Nonce"
 SIGNATURE_HEADER = "X-Chutes-Signature"
@@ -227,14 +241,45 @@ def _add_emulator_routes(sdk: Any, chute: Any) -> None:
 
 
 async def _handle_direct_request(request: Any) -> Any:
-    """Send the request that the body describes: ``{"port", "method", "target", "headers", "body": base64}``."""
+    """Send the request that the body describes: ``{"port", "method", "target", "headers", "body": base64, "timeout", "sample"}``."""
     from starlette.responses import JSONResponse
 
-    result = await _send_direct_request(request.state.decrypted)
+    call = request.state.decrypted
+    result = await _send_direct_request({**call, "headers": _add_chute_headers(request.app, call)})
     return JSONResponse({"json": request.state._encrypt(json.dumps(result))})
 
 
+def _add_chute_headers(chute: Any, call: Any) -> dict[str, str]:
+    """Return the headers of a direct request, with those that the chute sends to its services (sdk/header_wiring.py)."""
+    if (service_headers := getattr(chute, "service_headers", None)) is not None:
+        path = call["target"].partition("?")[0]
+        defaults = service_headers.select_for_request(call["port"], call["method"], path, call.get("route") or "")
+    else:
+        defaults = chute.passthrough_headers or {}
+    own_names = {name.lower() for name in call["headers"]}
+    return {**{name: value for name, value in defaults.items() if name.lower() not in own_names}, **call["headers"]}
+
+
 async def _send_direct_request(request: Any) -> dict[str, Any]:
+    """Return the service's response, or ``{"problem", "kind"}`` without one within ``timeout`` seconds.
+
+    Of a stream without an end the first ``sample`` seconds are read; ``is_cut`` says so.
+    """
+    import aiohttp
+
+    try:
+        return await asyncio.wait_for(_exchange(request), request["timeout"])
+    except _RedirectElsewhere as redirect:
+        return {"status": redirect.status, "content_type": "", "body": ""}
+    except asyncio.TimeoutError:
+        return {"problem": f"no response within {request['timeout']:g} s", "kind": "timeout"}
+    except aiohttp.ClientConnectorError as error:
+        return {"problem": str(error), "kind": "unreachable"}
+    except (aiohttp.ClientError, OSError) as error:
+        return {"problem": f"{type(error).__name__}: {error}", "kind": "broken"}
+
+
+async def _exchange(request: Any) -> dict[str, Any]:
     import aiohttp
     from yarl import URL
 
@@ -243,22 +288,53 @@ async def _send_direct_request(request: Any) -> dict[str, Any]:
     # As the gateway does (runtime/upstream.py), follow redirects within the service only.
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_check_redirect)
+    known = inspect.signature(aiohttp.ClientSession.__init__).parameters  # of the image's version
+    session = aiohttp.ClientSession(
+        auto_decompress=True,
+        trace_configs=[trace],
+        timeout=aiohttp.ClientTimeout(total=None),
+        skip_auto_headers=_AUTO_HEADERS,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        **{name: value for name, value in _HEAD_LIMITS.items() if name in known},
+    )
+    async with session, session.request(request["method"], url, data=data, headers=request["headers"]) as response:
+        content = bytearray()
+        is_cut = await _read_content(response, content, request["sample"])
+        if len(content) > _MAX_DIRECT_BYTES:
+            return {"problem": f"the response is larger than {_MAX_DIRECT_BYTES // 1024**2} MiB", "kind": "broken"}
+        body = base64.b64encode(content).decode()
+        return {
+            "status": response.status,
+            "content_type": response.headers.get("Content-Type", ""),
+            "challenge": response.headers.get("WWW-Authenticate", ""),
+            "body": body,
+            "is_cut": is_cut,
+        }
+
+
+async def _read_content(response: Any, content: bytearray, sample_s: float) -> bool:
+    """Read the body into ``content``, of a stream without a length ``sample_s`` seconds from its first byte. Return whether it went on."""
+    media_type = response.content_type.lower()
+    may_be_endless = response.content_length is None and (media_type in _STREAM_TYPES or media_type.startswith("text/"))
+    pieces = response.content.iter_any()
+
+    async def read_rest() -> None:
+        async for piece in pieces:
+            content.extend(piece)
+            if len(content) > _MAX_DIRECT_BYTES:
+                return
+
+    async for piece in pieces:
+        content += piece
+        break
+    if not may_be_endless:
+        await read_rest()
+        return False
     try:
-        async with (
-            aiohttp.ClientSession(auto_decompress=True, trace_configs=[trace]) as session,
-            session.request(request["method"], url, data=data, headers=request["headers"]) as response,
-        ):
-            content = bytearray()
-            async for piece in response.content.iter_any():
-                content += piece
-                if len(content) > _MAX_DIRECT_BYTES:
-                    return {"problem": f"the response is larger than {_MAX_DIRECT_BYTES // 1024**2} MiB"}
-            body = base64.b64encode(content).decode()
-            return {"status": response.status, "content_type": response.headers.get("Content-Type", ""), "body": body}
-    except _RedirectElsewhere as redirect:
-        return {"status": redirect.status, "content_type": "", "body": ""}
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-        return {"problem": f"{type(error).__name__}: {error}"}
+        await asyncio.wait_for(read_rest(), sample_s)
+    except asyncio.TimeoutError:
+        return True
+    return False
 
 
 class _RedirectElsewhere(Exception):

@@ -86,7 +86,7 @@ def test_a_direct_request_reaches_the_service(running: Running, service: HttpFix
     assert b'"method": "PUT"' in body
     assert b'"target": "/echo?a=%2F"' in body
     silent = running.chute.send_direct(DirectRequest(port=find_free_port(), method="GET", target="/"))
-    assert (silent.status, "ClientConnectorError" in silent.problem) == (0, True)
+    assert (silent.status, silent.problem_kind) == (0, "unreachable")
 
 
 def test_a_direct_request_follows_redirects_within_the_service_only(running: Running, service: HttpFixture) -> None:
@@ -111,8 +111,28 @@ async def test_a_stream_of_the_service_without_an_end_is_not_read_into_memory(mo
             "target": "/x",
             "headers": {},
             "body": "",
+            "timeout": 60.0,
+            "sample": 60.0,
         }
-        assert await runner._send_direct_request(request) == {"problem": "the response is larger than 2 MiB"}
+        response = await runner._send_direct_request(request)
+    assert response == {"problem": "the response is larger than 2 MiB", "kind": "broken"}
+
+
+def test_of_a_stream_without_an_end_the_beginning_is_read(running: Running) -> None:
+    is_done = threading.Event()
+
+    def tick() -> Iterator[bytes]:
+        yield b"data: 1\n\n"
+        is_done.wait(60)
+
+    feed = {"/x": lambda: Reply(body=tick(), content_type="text/event-stream")}
+    with serve_script(feed) as server:
+        request = DirectRequest(port=int(server.root.rpartition(":")[2]), method="GET", target="/x")
+        response = running.chute.send_direct(request, sample_s=0.1)
+        assert (response.status, response.body, response.is_cut) == (200, b"data: 1\n\n", True)
+        late = running.chute.send_direct(request, timeout_s=0.5, sample_s=60)
+        is_done.set()
+    assert (late.status, late.problem_kind) == (0, "timeout")
 
 
 def redirect_to(url: str) -> RecordedReply:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from loguru import logger
 
@@ -14,6 +15,9 @@ from chutes_wrappers.cli.emulation import emulated_image, report
 from chutes_wrappers.cli.emulation.emulated_deployment import create_developer
 from chutes_wrappers.cli.emulation.emulated_image import PreparedImage
 from chutes_wrappers.cli.emulation.guarded_run import GuardedRun, GuardedRunTask, run_with_guard
+from chutes_wrappers.cli.emulation.left_out import group_skipped
+from chutes_wrappers.cli.emulation.parity_run import build_parity_check, run_check, send_call
+from chutes_wrappers.cli.emulation.report import SOME_NOT_PROVEN, Report
 from chutes_wrappers.cli.emulation.screen import Screen
 from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.cli.placement_warnings import check_placement
@@ -22,19 +26,18 @@ from chutes_wrappers.core.base_images import OLDER_FORGE, Forge, describe_forges
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S, BODILESS_METHODS, INSTANCE_DISK_BYTES
+from chutes_wrappers.core.platform_rules import INSTANCE_DISK_BYTES
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform
+from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.modules.definition import describe_staged_module
+from chutes_wrappers.host.modules.header_variables import read_header_variables
+from chutes_wrappers.host.modules.module_checks import check_rule_names
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.name_checks import check_names
-from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.direct_request import DirectRequest
-from chutes_wrappers.host.parity.example_calls import PublicCall
-from chutes_wrappers.host.parity.http_exchange import send_request
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose, diagnose_ports
-from chutes_wrappers.host.parity.parity_check import Outcome, ParityCheck
+from chutes_wrappers.host.parity.parity_check import Outcome
 from chutes_wrappers.host.parity.recording import Recorder
 from chutes_wrappers.host.parity.response_record import (
     CordRecord,
@@ -46,7 +49,7 @@ from chutes_wrappers.host.parity.response_record import (
 from chutes_wrappers.host.staging import create_stage
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
 
-_CALL_TIMEOUT_S = API_CALL_LIMIT_S + 10
+_RESPONSE_FILE = "response.bin"
 _POLL_S = 0.1
 _WATCH_EVERY_S = 1.0
 _DIAGNOSE_EVERY_S = 5.0
@@ -58,7 +61,7 @@ class Options:
 
     ``no_guard`` leaves out the run under the guard library. ``keep_cache`` keeps the chute's /cache for the next run. An
     instance that writes more than ``disk_limit_bytes`` elsewhere is evicted. ``keeps_bodies``: the record of the responses
-    contains their bodies. ``allowed`` are hosts and origins in addition to those of the platform.
+    contains their bodies. ``lenient``: routes that are not proven do not count. ``allowed`` are hosts and origins in addition to those of the platform.
     """
 
     no_docker: bool = False
@@ -68,6 +71,7 @@ class Options:
     keep_cache: bool = False
     disk_limit_bytes: int = INSTANCE_DISK_BYTES
     check: bool = False
+    lenient: bool = False
     keeps_bodies: bool = False
     as_json: bool = False
     debug: bool = False
@@ -77,8 +81,9 @@ class Options:
 
 
 def emulate(module: str, options: Options) -> int:
-    """Run, call and compare; return 1 if a route would fail on the platform. Waits for Ctrl-C unless ``options.check``."""
+    """Run, call and compare; return ``Report.compute_exit_code``. Waits for Ctrl-C unless ``options.check``."""
     facts, username = module_preparation.read_facts(module), module_preparation.resolve_username()
+    secrets = read_header_variables(facts)
     check_names(facts, username)
     if not facts.manifest_path.exists():
         check_placement(facts)  # before an image runs for a discovery
@@ -90,6 +95,7 @@ def emulate(module: str, options: Options) -> int:
         definition = describe_staged_module(stage, output.report)
         username = module_preparation.select_owner(definition, username)
         module_preparation.check_with_platform_rules(facts, definition, username)
+        check_rule_names(facts.checks, _list_public_names(definition["cords"]), str(facts.path))
         refused = list_refused_targets(definition["image"]["bases"])
         (output.warning if refused else output.report)(describe_forges(refused))
         user = stack.enter_context(
@@ -106,13 +112,17 @@ def emulate(module: str, options: Options) -> int:
             )
         )
         user.build(stage, definition, debug=options.debug)
-        chute = user.deploy(stage, definition)
+        chute = user.deploy(stage, definition, secrets)
         if options.keep_cache:
             cache = prepared.launcher.describe_cache(chute.record.chute_id)
             output.report(f"/cache is kept for the next --emulate with --keep-cache, in {cache}")
         _wait_until_active(chute, facts.service_ports, screen)
         has_guard = prepared.docker and not options.no_guard
         return _check_and_serve(facts, prepared.manifest, user.platform, chute, screen, options, has_guard=has_guard)
+
+
+def _list_public_names(cords: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [f"{cord['public_api_method']} {cord['public_api_path']}" for cord in cords if cord["public_api_path"]]
 
 
 @contextlib.contextmanager
@@ -136,30 +146,55 @@ def _check_and_serve(
     *,
     has_guard: bool,
 ) -> int:
-    output.print_heading("Calling every route through the platform and directly at the service")
-    outcomes = list(_check_parity(facts, manifest, platform, chute))
-    bad = report.print_report(outcomes, screen.lines, has_table=not options.as_json)
+    plan = plan_module_cords(facts, manifest, {cord.path for cord in chute.record.cords})
+    check = build_parity_check(facts, plan, platform, chute)
+    left_out = group_skipped([*manifest.skipped, *plan.skipped])
+    has_tunnel = any(cord.public_api_path == TUNNEL_PATH for cord in chute.record.cords)
+
+    def build_report() -> Report:
+        outcomes = check.list_outcomes()
+        return Report(
+            outcomes=outcomes, chute=facts.chute_name, total=check.total, left_out=left_out, has_tunnel=has_tunnel
+        )
+
+    try:
+        run_check(check)
+    except KeyboardInterrupt:
+        _print_interrupted(build_report(), as_json=options.as_json)
+        raise
+    results = build_report()
+    report.print_report(results, screen.lines, has_table=not options.as_json)
     with output.show_status("Recording the responses for --verify"):
-        _save_record(facts, manifest, chute, outcomes, keeps_bodies=options.keeps_bodies)
+        _save_record(facts, manifest, chute, results.outcomes, keeps_bodies=options.keeps_bodies)
+    code = results.compute_exit_code(is_lenient=options.lenient)
     # A failed check has more to correct first.
-    has_guard, guarded = has_guard and not bad, None
+    has_guard, guarded = has_guard and code != 1, None
     try:
         if options.check and options.watch_s:
             _watch_instance(chute, facts.service_ports, screen, options.watch_s)
             report.warn_about_probes(screen.lines)
         if has_guard:
-            guarded = _run_with_guard(platform, chute, outcomes, screen)
+            guarded = _run_with_guard(platform, chute, results.outcomes, screen)
     finally:
         if options.as_json:
-            report.print_json(outcomes, guarded)
+            report.print_json(results, guarded, exit_code=code)
+        report.print_summary(results, exit_code=code)
     if options.check:
-        return 1 if bad else 0
+        return code
     if has_guard:
         _restore_instance(chute, facts.service_ports, screen)
-    _print_addresses(platform, chute, outcomes)
+    _print_addresses(platform, chute, results.outcomes)
     screen.is_open = True
-    code = local_run.wait_until_interrupted(lambda: None)
-    return 1 if bad else code
+    return local_run.wait_until_interrupted(lambda: None) or (code if code != SOME_NOT_PROVEN else 0)
+
+
+def _print_interrupted(results: Report, *, as_json: bool) -> None:
+    """Print the results of a check that Ctrl-C ended."""
+    if as_json:
+        report.print_json(results, None, exit_code=output.INTERRUPTED)
+    else:
+        report.print_report(results, [], has_table=True)
+    report.print_summary(results, exit_code=output.INTERRUPTED)
 
 
 def _save_record(
@@ -193,7 +228,7 @@ def _run_with_guard(
     task = GuardedRunTask(
         chute=chute,
         proven=report.choose_example(outcomes),
-        send_call=lambda call, timeout_s: _call_platform(platform, chute, call, timeout_s),
+        send_call=lambda call, timeout_s: send_call(platform, chute, call, timeout_s),
         longest_start_s=chute.measure_longest_start_s(),
         has_engine=emulated_image.is_engine_reachable,
     )
@@ -230,49 +265,6 @@ def _make_failure(what: str, reason: str, lines: Sequence[str], diagnosis: Diagn
     return ServiceFailed(what, evidence=reason, next_step=next_step)
 
 
-def _check_parity(
-    facts: ModuleFacts, manifest: Manifest, platform: RunningPlatform, chute: DeployedChute
-) -> Iterator[Outcome]:
-    registered_paths = {cord.path for cord in chute.record.cords}
-    plan = plan_module_cords(facts, manifest, registered_paths)
-    cords = [cord for cord in plan.cords if cord.internal_path in registered_paths]
-    planned_paths = {cord.internal_path for cord in cords}
-    module_routes = [
-        (cord.public_api_method, cord.public_api_path)
-        for cord in chute.record.cords
-        if cord.path not in planned_paths and cord.public_api_path and cord.public_api_path != TUNNEL_PATH
-    ]
-
-    def call_platform(call: PublicCall) -> HttpResponse:
-        for instance in chute.make_available():
-            output.warning(
-                f"on the platform callers would get 429 now: the instance is disabled after {instance.failures} failures in a "
-                f"row. The check goes on. The last failure: {instance.last_failure}"
-            )
-        return _call_platform(platform, chute, call, _CALL_TIMEOUT_S)
-
-    yield from ParityCheck(
-        cords=cords,
-        call_platform=call_platform,
-        call_service=chute.send_direct,
-        examples=facts.examples,
-        folder=facts.path.parent,
-        module_cords=module_routes,
-    ).run()
-
-
-def _call_platform(platform: RunningPlatform, chute: DeployedChute, call: PublicCall, timeout_s: float) -> HttpResponse:
-    return send_request(
-        call.method,
-        f"{platform.url}{call.path}",
-        timeout_s=timeout_s,
-        # The name would be looked up elsewhere: not every resolver knows localhost's subdomains.
-        headers={"Host": f"{chute.record.slug}.localhost", "Authorization": f"Bearer {platform.key}"},
-        json=None if call.method in BODILESS_METHODS else dict(call.fields),
-        params=call.query,
-    )
-
-
 def _watch_instance(chute: DeployedChute, ports: Sequence[int], screen: Screen, watch_s: float) -> None:
     """Watch that the instance and its service keep running. Raises WrapperError with the reason if they do not."""
     responding_ports = [port for port in ports if not _find_connection_problem(chute, port)]
@@ -298,6 +290,12 @@ def _find_connection_problem(chute: DeployedChute, port: int) -> str:
 def _print_addresses(platform: RunningPlatform, chute: DeployedChute, outcomes: Sequence[Outcome]) -> None:
     output.report(f"Page:   {platform.page_url}")
     output.report(f"Chute:  {platform.build_chute_url(chute.record)}")
-    if example := report.choose_example(outcomes):
-        url = platform.build_chute_url(chute.record)
-        output.report(f"Try it:  {report.build_curl_command(example.call, url, platform.key)}")
+    example = report.choose_example(outcomes)
+    if example is None:
+        output.report("No call was proven, so there is none to try")
+        return
+    options = () if report.is_readable(example.response) else ("--output", _RESPONSE_FILE)
+    command = report.build_curl_command(
+        example.call, platform.build_chute_url(chute.record), platform.key, options=options
+    )
+    output.report(f"Try it:  {command}")

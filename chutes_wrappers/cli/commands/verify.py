@@ -16,7 +16,7 @@ from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 from chutes_wrappers.host.account.api_key import require_api_key
 from chutes_wrappers.host.calling.call_failures import build_call_error
-from chutes_wrappers.host.calling.sending import build_upload, send_call
+from chutes_wrappers.host.calling.sending import CallResponse, build_upload, send_call
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.deployed_module import check_is_deployed
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, parse_deployed_address
@@ -33,6 +33,8 @@ from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
 # As long as --warmup waits by default.
 _WARMUP_TIMEOUT_S = 900.0
+# Of a stream that may have no end.
+_STREAM_SAMPLE_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,9 @@ def verify(module: str, options: Options) -> int:
         chute = _find_chute(api, facts, manifest, record)
         address = parse_deployed_address(build_chute_url(chute, api.url), key)
     check = DeployedCheck(
-        calls=calls, record=record, send=lambda call: _send(address, call, chute.name, options.timeout_s)
+        calls=calls,
+        record=record,
+        send=lambda call, is_cut: _send(address, call, chute.name, options.timeout_s, is_cut=is_cut),
     )
     check.check_examples()
     count = len(check.list_cords())
@@ -107,15 +111,28 @@ def _run(check: DeployedCheck, title: str) -> Iterator[RouteResult]:
             yield result
 
 
-def _send(address: ChuteAddress, call: PublicCall, name: str, timeout_s: float) -> CallResult:
-    """Send one call, and return its response, or why it failed. Errors name the chute ``name``."""
+def _read_beginning(response: CallResponse) -> bytes:
+    body, deadline = bytearray(), 0.0
+    for piece in response.pieces:
+        deadline = deadline or time.monotonic() + _STREAM_SAMPLE_S
+        body += piece
+        if time.monotonic() > deadline:
+            break
+    return bytes(body)
+
+
+def _send(address: ChuteAddress, call: PublicCall, name: str, timeout_s: float, *, is_cut: bool = False) -> CallResult:
+    """Send one call, and return its response, or why it failed. Errors name the chute ``name``.
+
+    ``is_cut``: the response is a stream that may have no end, of which only the beginning is read.
+    """
     query = f"?{urlencode(call.query)}" if call.query else ""
     target = Target(method=call.method, path=f"{call.path}{query}")
     started_at, limit_s = time.monotonic(), max(timeout_s, API_CALL_LIMIT_S)
     try:
         sending = send_call(address, target, build_upload(call.fields), timeout_s=timeout_s, limit_s=limit_s)
         with sending as response:
-            body = response.read()
+            body = _read_beginning(response) if is_cut else response.read()
     except WrapperError as error:
         nothing = HttpResponse(status=0, seconds=time.monotonic() - started_at)
         return CallResult(

@@ -5,60 +5,144 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.emulation.guarded_run import GuardedRun
+from chutes_wrappers.cli.emulation.left_out import LeftOut, format_expose, format_left_out
 from chutes_wrappers.cli.local_run import build_method_flags
 from chutes_wrappers.core.overruled_rules import list_overruled
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS, NEWEST_PUBLIC_METHODS
 from chutes_wrappers.emulator.pod_limits import PROBE_FAILURE
+from chutes_wrappers.host.parity.comparison import EVENTS, KINDS, HttpResponse
 from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
-from chutes_wrappers.host.parity.parity_check import Outcome
+from chutes_wrappers.host.parity.parity_check import SERVICE_ENDED, Outcome
+from chutes_wrappers.host.parity.refusals import Refusal, list_refusals
 
+SOME_NOT_PROVEN = 3
 # A call with a body is a better example than one without.
 _NO_EXAMPLE_LENGTH = 1000
+_MOST_READABLE_BYTES = 20_000
 _COLUMNS = ("route", "encoding", "status", "media type", "bytes", "ms", "verdict")
+_MARKS = {"proven": "✓", "not proven": "?", "failing": "✗"}
+_MAX_NAMED_ROUTES = 5
 
 
-def print_report(outcomes: Sequence[Outcome], lines: Sequence[str], *, has_table: bool) -> int:
-    """Print the results for people and return the number of failures. ``lines`` are the instance's log."""
-    failed = [outcome for outcome in outcomes if not outcome.verdict.is_good]
-    diagnoses = diagnose(lines) if failed else []
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The results of a check. ``total`` is the number of routes, also of those that were not called before Ctrl-C.
+
+    ``left_out`` are the operations that are not published. ``has_tunnel``: the chute has routes that need no check.
+    """
+
+    outcomes: Sequence[Outcome]
+    chute: str
+    total: int
+    left_out: Sequence[LeftOut] = ()
+    has_tunnel: bool = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many routes there are of each kind; excused ones are counted as not proven."""
+        counts: dict[str, int] = {kind: sum(each.verdict.kind == kind for each in self.outcomes) for kind in KINDS}
+        return {**counts, "not called": self.total - len(self.outcomes)}
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """The refusals of examples by the service."""
+        return list_refusals(self.outcomes, self.chute)
+
+    def compute_exit_code(self, *, is_lenient: bool = False) -> int:
+        """Return 1 if a route fails or none is proven, 3 if some are neither proven nor excused, else 0.
+
+        With ``is_lenient`` 3 becomes 0. A chute that has only the tunnel has no route to prove.
+        """
+        counts = self.counts
+        if counts["failing"] or (not counts["proven"] and (self.total or not self.has_tunnel)):
+            return 1
+        is_open = any(each.verdict.kind == "not proven" and not each.is_excused for each in self.outcomes)
+        return SOME_NOT_PROVEN if (is_open or counts["not called"]) and not is_lenient else 0
+
+
+def print_report(report: Report, lines: Sequence[str], *, has_table: bool) -> None:
+    """Print the results for people, without their last line. ``lines`` are the instance's log."""
+    failed = [outcome for outcome in report.outcomes if outcome.verdict.kind == "failing"]
     if has_table:
-        output.print_table(_COLUMNS, [_build_row(outcome) for outcome in outcomes])
-    _explain(failed, diagnoses)
-    if not failed:
-        output.success(f"all {len(outcomes)} routes would work on Chutes{_format_condition(outcomes)}")
-    return len(failed)
+        output.print_table(_COLUMNS, [_build_row(outcome) for outcome in report.outcomes])
+    _explain(failed, diagnose(lines) if failed else [])
+    _explain_not_proven(report)
+
+
+def print_summary(report: Report, *, exit_code: int) -> None:
+    """Print the last line: how many routes are proven, not proven and failing, and what is not published."""
+    counts = report.counts
+    excused = sum(outcome.is_excused for outcome in report.outcomes)
+    parts = [
+        f"{counts['proven']} proven",
+        f"{counts['not proven']} not proven" + (f" ({excused} of them excused)" if excused else ""),
+        f"{counts['failing']} failing",
+        *([f"{counts['not called']} not called"] if counts["not called"] else []),
+    ]
+    left_out = format_left_out(report.left_out, report.total)
+    line = f"{' · '.join(parts)}{_format_condition(report.outcomes)}{f'; {left_out}' if left_out else ''}"
+    if exit_code:
+        output.warning(line)
+    else:
+        output.success(line)
 
 
 def _format_condition(outcomes: Sequence[Outcome]) -> str:
     newest = sorted({outcome.call.method for outcome in outcomes} & {*NEWEST_PUBLIC_METHODS})
     conditions = [
-        *(["it accepts what --allow overruled"] if list_overruled() else []),
-        *([f"it runs the newest version, which accepts public {', '.join(newest)}"] if newest else []),
+        *(["accepts what --allow overruled"] if list_overruled() else []),
+        *([f"runs the newest version, which accepts public {', '.join(newest)}"] if newest else []),
     ]
-    return f", if {' and '.join(conditions)}" if conditions else ""
+    return f", if Chutes {' and '.join(conditions)}" if conditions else ""
 
 
-def print_json(outcomes: Sequence[Outcome], guarded: GuardedRun | None) -> None:
+def print_json(report: Report, guarded: GuardedRun | None, *, exit_code: int) -> None:
     """Print the results for scripts; ``guarded`` is None when nothing ran under the guard library."""
-    is_good = all(outcome.verdict.is_good for outcome in outcomes)
     guard = guarded and {"good": not guarded.problem, "problem": guarded.problem, "fix": guarded.fix}
-    output.print_json({"routes": [_to_json(each) for each in outcomes], "good": is_good, "guard": guard}, indent=2)
+    result = {
+        "routes": [_to_json(each) for each in report.outcomes],
+        "good": exit_code == 0,
+        "exit_code": exit_code,
+        "counts": report.counts,
+        "left_out": [
+            {"count": each.count, "reason": each.reason, "publish": format_expose(each.categories)}
+            for each in report.left_out
+        ],
+        "refusals": [
+            {"status": each.status, "routes": each.routes, "service": each.words, "advice": each.advice}
+            for each in report.refusals
+        ],
+        "guard": guard,
+    }
+    output.print_json(result, indent=2)
 
 
 def choose_example(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Return the successful call with the shortest example body, else one without a body; None if all failed."""
-    successes = [outcome for outcome in outcomes if outcome.verdict.is_good]
+    """Return the proven call with a readable response and the shortest example body, else one without a body.
 
-    def measure_example(outcome: Outcome) -> int:
-        return len(str(outcome.call.example)) if outcome.call.example else _NO_EXAMPLE_LENGTH
+    Without a readable response it is another proven call; None if there is none.
+    """
 
-    return min(successes, key=measure_example, default=None)
+    def rank(outcome: Outcome) -> tuple[bool, bool, int]:
+        length = len(str(outcome.call.example)) if outcome.call.example else _NO_EXAMPLE_LENGTH
+        return not is_readable(outcome.response), outcome.response.media_type == EVENTS, length
+
+    called = [outcome for outcome in outcomes if outcome.verdict.is_proven and outcome.response.status == 200]
+    return min(called, key=rank, default=None)
+
+
+def is_readable(response: HttpResponse) -> bool:
+    """Return whether a person can read the response in a terminal: text or JSON of modest size."""
+    media_type = response.media_type
+    is_text = media_type.startswith("text/") or media_type.endswith(("json", "+xml", "/xml", "/yaml"))
+    return is_text and not response.is_cut and 0 < len(response.body) <= _MOST_READABLE_BYTES
 
 
 def _explain(failed: Sequence[Outcome], diagnoses: Sequence[Diagnosis]) -> None:
@@ -73,6 +157,36 @@ def _explain(failed: Sequence[Outcome], diagnoses: Sequence[Diagnosis]) -> None:
         output.report_next_step(diagnosis.fix)
 
 
+def _explain_not_proven(report: Report) -> None:
+    """Say why routes are not proven: what the service said, each of its sentences once, and other reasons."""
+    for refusal in report.refusals:
+        output.warning(refusal.format_title())
+        if refusal.words:
+            output.log(refusal.words)
+        output.report_next_step(refusal.advice)
+    others: dict[str, list[Outcome]] = {}
+    for outcome in report.outcomes:
+        has_words = outcome.service_response is not None and outcome.service_response.status >= 400
+        if outcome.verdict.kind == "not proven" and not outcome.is_excused and not has_words:
+            others.setdefault(outcome.verdict.message, []).append(outcome)
+    for message, outcomes in others.items():
+        names = [outcome.name for outcome in outcomes]
+        rest = f" and {len(names) - _MAX_NAMED_ROUTES} more" if len(names) > _MAX_NAMED_ROUTES else ""
+        listed = f"{', '.join(names[:_MAX_NAMED_ROUTES])}{rest}"
+        has_ended = message.startswith(SERVICE_ENDED)  # the table says so
+        output.warning(f"callers can take the service away with {listed}" if has_ended else f"{listed}: {message}")
+        output.report_next_step(_suggest_rule(outcomes[0]))
+
+
+def _suggest_rule(outcome: Outcome) -> str:
+    if outcome.verdict.message.startswith(SERVICE_ENDED):
+        return f'publish it only if they may; then excuse it: CHUTE_CHECKS = {{"{outcome.name}": {{"skip": "the reason"}}}}'
+    service = outcome.service_response
+    if service is not None and service.problem_kind == "timeout":
+        return f'if it only is slow, give it more seconds: CHUTE_CHECKS = {{"{outcome.name}": {{"timeout": 600}}}}'
+    return f'if no example can prove it, excuse it: CHUTE_CHECKS = {{"{outcome.name}": {{"skip": "the reason"}}}}'
+
+
 def warn_about_probes(lines: Sequence[str]) -> None:
     """Warn about failures of the readiness probe that the emulator has logged in ``lines``."""
     _explain([], diagnose(line for line in lines if PROBE_FAILURE in line))
@@ -80,14 +194,15 @@ def warn_about_probes(lines: Sequence[str]) -> None:
 
 def _build_row(outcome: Outcome) -> tuple[str, ...]:
     response = outcome.response
+    shown = response if response.status or outcome.service_response is None else outcome.service_response
     return (
         outcome.name,
         outcome.encoding,
-        str(response.status or "-"),
-        response.media_type or "-",
-        str(len(response.body)),
-        f"{response.seconds * 1000:.0f}",
-        ("✓ " if outcome.verdict.is_good else "✗ ") + outcome.verdict.message,
+        str(shown.status or "-"),
+        shown.media_type or "-",
+        str(len(shown.body)),
+        f"{shown.seconds * 1000:.0f}",
+        f"{_MARKS[outcome.verdict.kind]} {outcome.verdict.message}",
     )
 
 
@@ -96,20 +211,23 @@ def _to_json(outcome: Outcome) -> Mapping[str, Any]:
         "route": outcome.name,
         "travels": outcome.encoding,
         "status": outcome.response.status,
+        "service_status": outcome.service_status,
         "media_type": outcome.response.media_type,
         "bytes": len(outcome.response.body),
         "milliseconds": round(outcome.response.seconds * 1000),
-        "good": outcome.verdict.is_good,
+        "good": outcome.verdict.is_proven,
+        "kind": outcome.verdict.kind,
+        "excused": outcome.is_excused,
         "verdict": outcome.verdict.message,
         "fix": outcome.fix,
     }
 
 
-def build_curl_command(call: PublicCall, url: str, key: str) -> str:
-    """Return a command that sends ``call`` to the chute at ``url``."""
+def build_curl_command(call: PublicCall, url: str, key: str, *, options: Sequence[str] = ()) -> str:
+    """Return a command that sends ``call`` to the chute at ``url``, with more ``options`` of curl."""
     # curl sends a POST with -d.
     method = [] if call.method == "POST" else build_method_flags(call.method)
-    argv = ["curl", *method, "-H", f"Authorization: Bearer {key}"]
+    argv = ["curl", *options, *method, "-H", f"Authorization: Bearer {key}"]
     if call.method in BODILESS_METHODS:
         query = f"?{urlencode(call.query)}" if call.query else ""
         return shlex.join([*argv, f"{url}{call.path}{query}"])

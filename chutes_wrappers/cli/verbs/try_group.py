@@ -22,10 +22,11 @@ WATCH_S = 40.0
 @module
 @flag(
     "--check",
-    help="end after the calls; exit code 1 if one would fail.",
+    help="end after the calls; exit code 1 if one would fail or none is proven, 3 if some are not proven.",
     ask="End after one call of every route?",
     ask_default=True,
 )
+@flag("--lenient", help="with --check: exit code 0 also if some routes are not proven.")
 @flag(
     "--watch [SECONDS]",
     SECONDS,
@@ -54,6 +55,7 @@ def emulate(
     common: Common,
     module: str,
     check: bool,
+    lenient: bool,
     watch: float,
     no_docker: bool,
     no_guard: bool,
@@ -83,6 +85,7 @@ def emulate(
         keeps_bodies=keep_bodies,
         disk_limit_bytes=disk_limit or INSTANCE_DISK_BYTES,
         check=check,
+        lenient=lenient,
         as_json=as_json,
         debug=common.debug,
         port=port or 0,

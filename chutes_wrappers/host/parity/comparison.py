@@ -8,23 +8,44 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from chutes_wrappers.host.parity.response_shapes import describe_shape, find_shape_differences
 
 EVENTS = "text/event-stream"
+# Responses of these types may have no end.
+ENDLESS_TYPES = frozenset({EVENTS, "multipart/x-mixed-replace"})
+STREAM_TYPES = ENDLESS_TYPES | {
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/json-seq",
+    "application/stream+json",
+}
 _MAX_NAMED_PATHS = 4
+
+# proven: a success at the service, and the same through the platform. not proven: there was no success to compare.
+VerdictKind = Literal["proven", "not proven", "failing"]
+KINDS: tuple[VerdictKind, ...] = ("proven", "not proven", "failing")
+# timeout: no response in time. unreachable: no connection. broken: the connection ended during the call.
+ProblemKind = Literal["", "timeout", "unreachable", "broken"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpResponse:
-    """A response, and its duration in seconds. Status 0 means that there was none, for the reason in ``problem``."""
+    """A response, and its duration in seconds. Status 0 means that there was none, for the reason in ``problem``.
+
+    ``is_cut``: the body is only the beginning of a stream, which went on. ``challenge`` is the WWW-Authenticate header.
+    """
 
     status: int
     content_type: str = ""
     body: bytes = field(default=b"", repr=False)
     seconds: float = 0.0
     problem: str = ""
+    problem_kind: ProblemKind = ""
+    is_cut: bool = False
+    challenge: str = ""
 
     @property
     def media_type(self) -> str:
@@ -44,51 +65,121 @@ class HttpResponse:
             return None
 
 
+def may_be_endless(content_type: str) -> bool:
+    """Return whether a response of this type without a length may go on for ever, as event feeds and logs do."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type in STREAM_TYPES or media_type.startswith("text/")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Whether a route works on Chutes unchanged, in a short message, with evidence when it does not."""
+    """What the calls of a route have shown, in a short message, with evidence when it is not proven."""
 
-    is_good: bool
+    kind: VerdictKind
     message: str
     evidence: str = ""
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether the route was a success at the service, and the same through the platform."""
+        return self.kind == "proven"
 
-def compare(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse, *, stream: bool) -> Verdict:
+
+def compare(
+    platform: HttpResponse,
+    service: HttpResponse,
+    repeated: HttpResponse | None,
+    *,
+    stream: bool,
+    expected: int | None = None,
+) -> Verdict:
     """Return the verdict on the platform's response, compared with two responses of the service to the same request.
 
-    Of the headers only the media type is compared.
+    ``repeated`` is None if the requests had different values: then only shapes are compared. Of the headers only the media
+    type is. ``expected`` is the status that proves the route; None: any success.
     """
     try:
-        return _compare_responses(platform, service, repeated, stream=stream)
+        verdict = judge_service(service, expected)
+        if verdict is not None and (is_service_failure(service) or service.problem):
+            return verdict
+        return _compare_responses(platform, service, repeated, stream=stream, refusal=verdict)
     except RecursionError:
         return Verdict(
-            is_good=False, message="the responses are nested too deeply to compare", evidence=platform.excerpt
+            kind="failing", message="the responses are nested too deeply to compare", evidence=platform.excerpt
         )
+
+
+def judge_service(service: HttpResponse, expected: int | None = None) -> Verdict | None:
+    """Return why the service's response to the example proves nothing, or None if it is the ``expected`` one or a success."""
+    if service.problem_kind == "timeout":
+        return _not_proven("no response in time", service)
+    if service.problem:
+        return _not_proven("the service is not reachable", service)
+    if expected is not None:
+        if service.status == expected:
+            return None
+        return _not_proven(f"the service responded {service.status}, and CHUTE_CHECKS expects {expected}", service)
+    if is_service_failure(service):
+        return _not_proven(f"the service itself failed: {service.status}", service)
+    if service.status >= 300:
+        return _not_proven(f"the service refused the example: {service.status}", service)
+    return None
+
+
+def is_service_failure(service: HttpResponse) -> bool:
+    """Return whether the service failed: a 5xx other than 501, which a healthy service may return."""
+    return service.status >= 500 and service.status != HTTPStatus.NOT_IMPLEMENTED
+
+
+def _not_proven(message: str, response: HttpResponse) -> Verdict:
+    return Verdict(kind="not proven", message=message, evidence=response.excerpt)
+
+
+def _failing(message: str, response: HttpResponse) -> Verdict:
+    return Verdict(kind="failing", message=message, evidence=response.excerpt)
 
 
 def _compare_responses(
-    platform: HttpResponse, service: HttpResponse, repeated: HttpResponse, *, stream: bool
+    platform: HttpResponse,
+    service: HttpResponse,
+    repeated: HttpResponse | None,
+    *,
+    stream: bool,
+    refusal: Verdict | None,
 ) -> Verdict:
-    if service.problem:
-        return Verdict(is_good=False, message="the service is not reachable", evidence=service.problem)
-    if service.status >= 500 and service.status != HTTPStatus.NOT_IMPLEMENTED:
-        return Verdict(is_good=False, message=f"the service itself failed: {service.status}", evidence=service.excerpt)
+    if platform.problem_kind == "timeout":
+        return _failing(_describe_missing(service, stream=stream), platform)
     if platform.problem:
-        return Verdict(is_good=False, message="the platform's response was interrupted", evidence=platform.problem)
-    if platform.status == 400 and _find_service_status(platform) == service.status:
-        return Verdict(is_good=True, message=f"same error status: {service.status}")
+        return _failing("the platform's response was interrupted", platform)
+    passed_status = find_service_status(platform) if platform.status == 400 else None
+    if passed_status is not None and passed_status == service.status:
+        return refusal or Verdict(kind="proven", message=f"same status: {service.status}")
+    if refusal is not None and platform.status == 200:
+        return Verdict(
+            kind="not proven",
+            message=f"not comparable: the service responded {service.status} to the same request, sent directly",
+            evidence=service.excerpt,
+        )
     if platform.status != 200:
-        return Verdict(
-            is_good=False, message=f"status {service.status} became {platform.status}", evidence=platform.excerpt
-        )
-    if service.status >= 300:
-        return Verdict(
-            is_good=True, message=f"not comparable: the service responded {service.status} to the second request"
-        )
+        if repeated is not None and passed_status == repeated.status != service.status:
+            message = f"not comparable: the service responded {repeated.status} to a second request"
+            return _not_proven(message, repeated)
+        return _failing(f"status {service.status} became {passed_status or platform.status}", platform)
+    if service.status >= 300:  # it was expected
+        return _failing(f"status {service.status} became {platform.status}", platform)
     return _compare_contents(platform, service, repeated, stream=stream)
 
 
-def _find_service_status(response: HttpResponse) -> int | None:
+def _describe_missing(service: HttpResponse, *, stream: bool) -> str:
+    """Return why no response came through the platform in time, although the service's came."""
+    if not service.is_cut:
+        return f"no response through the platform in time; the service took {service.seconds:.0f} s"
+    if stream:
+        return "the stream does not arrive while it is produced"
+    return f"{service.media_type or 'the response'} has no end, and a call returns only complete responses"
+
+
+def find_service_status(response: HttpResponse) -> int | None:
     """Return the service's status from a 400 of the gateway, with or without the platform's text around it."""
     payload = response.json()
     while isinstance(payload, Mapping) and "detail" in payload:
@@ -108,56 +199,86 @@ def _parse_embedded_json(text: str) -> Any:
 
 
 def _compare_contents(
-    platform: HttpResponse, service: HttpResponse, repeated: HttpResponse, *, stream: bool
+    platform: HttpResponse, service: HttpResponse, repeated: HttpResponse | None, *, stream: bool
 ) -> Verdict:
     if stream:
         return _compare_streams(platform, service, repeated)
+    if service.is_cut:
+        return _failing(_describe_missing(service, stream=False), platform)
     if not service.body and not platform.body:  # a HEAD: any other empty response arrives as JSON with its status
-        return Verdict(is_good=True, message="no body, as for HEAD")
+        return Verdict(kind="proven", message="no body, as for HEAD")
     if not service.body:
         payload = platform.json()
         is_good = isinstance(payload, Mapping) and payload.get("status") == service.status
         return Verdict(
-            is_good=is_good,
+            kind="proven" if is_good else "failing",
             message="empty, returned as its status" if is_good else "an empty response became another one",
         )
     if platform.media_type != service.media_type:
         message = f"{service.media_type or 'no media type'} became {platform.media_type or 'no media type'}"
-        return Verdict(is_good=False, message=message, evidence=platform.excerpt)
+        return _failing(message, platform)
     if platform.body == service.body:
-        return Verdict(is_good=True, message="same bytes")
+        return Verdict(kind="proven", message="same bytes")
     if service.json() is not None and platform.json() == service.json():
-        return Verdict(is_good=True, message="same JSON")
+        return Verdict(kind="proven", message="same JSON")
     return _compare_shapes(platform, service, repeated)
 
 
-def _compare_shapes(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse) -> Verdict:
+def _compare_shapes(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse | None) -> Verdict:
     """If the service's own responses differ, the platform's must only have their shape, or their media type if not JSON."""
-    if service.body == repeated.body and service.status == repeated.status:
+    if repeated is not None and service.body == repeated.body and service.status == repeated.status:
         return Verdict(
-            is_good=False,
+            kind="failing",
             message="the response differs from the service's own",
             evidence=_format_differences(platform, service) + platform.excerpt,
         )
     if service.json() is None:
-        return Verdict(is_good=True, message="same media type; the service responds differently each time")
+        return Verdict(kind="proven", message="same media type; the service responds differently each time")
     differences = [*islice(find_shape_differences(describe_shape(service.json()), platform.json()), _MAX_NAMED_PATHS)]
     if differences:
         evidence = "\n".join([*differences, platform.excerpt])
-        return Verdict(is_good=False, message="the response's shape differs from the service's own", evidence=evidence)
-    return Verdict(is_good=True, message="same shape; the service responds differently each time")
+        return Verdict(kind="failing", message="the response's shape differs from the service's own", evidence=evidence)
+    return Verdict(kind="proven", message="same shape; the service responds differently each time")
 
 
-def _compare_streams(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse) -> Verdict:
+def _compare_streams(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse | None) -> Verdict:
     if platform.media_type != EVENTS:
-        return Verdict(is_good=False, message=f"a stream became {platform.media_type}", evidence=platform.excerpt)
+        return _failing(f"a stream became {platform.media_type}", platform)
     if not platform.body.strip():
-        return Verdict(is_good=not service.body.strip(), message="an empty stream")
+        kind: VerdictKind = "failing" if service.body.strip() else "proven"
+        return Verdict(kind=kind, message="an empty stream")
     if service.media_type != EVENTS:
-        return Verdict(is_good=True, message="streamed as events")
+        return Verdict(kind="proven", message="streamed as events")
+    if platform.is_cut or service.is_cut:
+        return _compare_beginnings(platform, service, repeated)
     if _parse_events(platform) == _parse_events(service):
-        return Verdict(is_good=True, message="same events")
+        return Verdict(kind="proven", message="same events")
     return _compare_shapes(platform, service, repeated)
+
+
+def _compare_beginnings(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse | None) -> Verdict:
+    """Compare the first events of streams whose end was not awaited."""
+    first, shape = _find_first_event(platform), describe_shape(_find_first_event(service))
+    differences = [*islice(find_shape_differences(shape, first), _MAX_NAMED_PATHS)]
+    is_repeatable = repeated is not None and shape == describe_shape(_find_first_event(repeated))
+    if differences and is_repeatable:
+        evidence = "\n".join([*differences, platform.excerpt])
+        return Verdict(
+            kind="failing", message="the first event's shape differs from the service's own", evidence=evidence
+        )
+    return Verdict(kind="proven", message="same first events, as they are produced")
+
+
+def _find_first_event(response: HttpResponse) -> Any:
+    """Return the data of the first event that has data: its JSON, else its text; None without such an event."""
+    for line in response.body.splitlines()[:-1] if response.is_cut else response.body.splitlines():
+        name, _, data = line.partition(b":")
+        if name == b"data":
+            try:
+                return json.loads(data)
+            except ValueError:
+                return data.decode("utf-8", "replace")
+    return None
 
 
 def _parse_events(response: HttpResponse) -> list[bytes]:

@@ -53,12 +53,12 @@ class RouteResult:
 class DeployedCheck:
     """Calls the routes of ``record`` that succeeded, one at a time, and compares the responses.
 
-    ``send`` makes a call of the deployed chute. After three failures in a row no more calls are made.
+    ``send`` makes a call of the deployed chute, and reads only the beginning of a stream if its second argument is true. After three failures in a row no more calls are made.
     """
 
     calls: ExampleCalls
     record: ResponseRecord
-    send: Callable[[PublicCall], CallResult]
+    send: Callable[[PublicCall, bool], CallResult]
     _responses: dict[str, HttpResponse] = field(default_factory=dict)
     _failures_in_a_row: int = 0
 
@@ -105,7 +105,7 @@ class DeployedCheck:
         if reason := self._find_obstacle(cord):
             return RouteResult(name=name, kind="not called", message=reason, stream=cord.stream)
         call = self.calls.build_call(cord, self._get_response)
-        result = self.send(call)
+        result = self.send(call, route.is_cut)
         problem = result.problem or _find_broken_stream(result.response)
         if problem:
             self._failures_in_a_row += 1

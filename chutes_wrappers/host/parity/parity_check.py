@@ -1,20 +1,46 @@
-"""The parity check: each route is called through the platform, then at the service, and the responses are compared."""
+"""The parity check: each route is called at the service, then through the platform, and the responses are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 from chutes_wrappers.core.cord_plan import PlannedCord
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH
-from chutes_wrappers.host.modules.module_examples import Examples
-from chutes_wrappers.host.parity.comparison import EVENTS, HttpResponse, Verdict, compare, normalize_content
-from chutes_wrappers.host.parity.direct_request import DirectRequest, build_direct_request
-from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall
+from chutes_wrappers.host.document_client.direct_request import DirectRequest
+from chutes_wrappers.host.modules.module_checks import NO_RULE, CheckRule, CheckRules
+from chutes_wrappers.host.parity.call_order import is_independent, may_end_service, sort_by_need
+from chutes_wrappers.host.parity.comparison import (
+    ENDLESS_TYPES,
+    EVENTS,
+    HttpResponse,
+    Verdict,
+    compare,
+    find_service_status,
+    is_service_failure,
+    judge_service,
+    normalize_content,
+)
+from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
 from chutes_wrappers.runtime.call_errors import CallFailed
+
+CALL_TIMEOUT_S = 30.0
+# A response without an end cannot arrive as a complete one: that shows within this time.
+_ENDLESS_CALL_S = 10.0
+# A service ends some time after its response to the call that ends it.
+_LONGEST_END_S = 2.0
+_BREAK_S = 1.0
+_END_POLL_S = 0.2
+_NOT_CALLED = HttpResponse(status=0)
+_OWN = "the module's own"
+SERVICE_ENDED = "the service ended during this call"
+EXCUSED = "excused by CHUTE_CHECKS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +48,9 @@ class Outcome:
     """The result of one route. ``encoding`` names the body's encoding, and whether the response is streamed.
 
     ``response`` is what the client received. ``fix`` is what to change in the route, empty if the route is not the cause.
-    ``cord`` is None for a cord of the module itself. ``service_status`` is the service's status for the same ``request``, None
-    when it was not sent; with ``has_same_content`` the service returned the same content.
+    ``cord`` is None for a cord of the module itself. ``service_response`` is the service's to the same ``request``, None
+    when it was not sent; with ``has_same_content`` the service returned the same content. ``is_excused``: the module says
+    that the route is not to be called.
     """
 
     call: PublicCall
@@ -33,164 +60,376 @@ class Outcome:
     fix: str = ""
     cord: PlannedCord | None = None
     request: DirectRequest | None = None
-    service_status: int | None = None
+    service_response: HttpResponse | None = None
     has_same_content: bool = False
+    is_excused: bool = False
 
     @property
     def name(self) -> str:
         """Public method and path."""
         return f"{self.call.method} {self.call.path}"
 
-
-@dataclass(frozen=True, kw_only=True)
-class _ServiceExchange:
-    """The verdict, and the request to the service itself with its response, if one could be sent."""
-
-    verdict: Verdict
-    request: DirectRequest | None = None
-    response: HttpResponse | None = None
+    @property
+    def service_status(self) -> int | None:
+        """The status of the service's response, None without one."""
+        return self.service_response.status if self.service_response is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParityCheck:
-    """Calls every cord of ``cords`` once, and ``module_cords`` (method and path), which have no service to compare with.
+class Exchange:
+    """The two ends that calls are sent to, each within seconds: the platform, and the service in the same instance.
 
-    ``call_platform`` makes a call as a client of the platform, ``call_service`` a request to the service in the same
-    instance. ``examples`` are those of the module (``module_examples.py``), with their files under ``folder``.
+    Of a stream that may have no end only the beginning is read, but ``read_service`` reads the service's to its end.
+    ``build_request`` returns the direct request for a cord's public example. ``restart_service`` starts the service again
+    for a reason; ``is_listening`` returns whether it accepts connections on a port. All are called from several threads.
     """
 
-    cords: Sequence[PlannedCord]
-    call_platform: Callable[[PublicCall], HttpResponse]
-    call_service: Callable[[DirectRequest], HttpResponse]
-    examples: Examples
-    folder: Path
-    module_cords: Sequence[tuple[str, str]] = ()
+    call_platform: Callable[[PublicCall, float], HttpResponse]
+    call_service: Callable[[DirectRequest, float], HttpResponse]
+    read_service: Callable[[DirectRequest, float], HttpResponse]
+    build_request: Callable[[PlannedCord, Mapping[str, Any]], DirectRequest]
+    is_listening: Callable[[int], bool]
+    restart_service: Callable[[str], None]
 
-    def run(self) -> Iterator[Outcome]:
-        """Yield the outcome of each cord; one that needs the response of another comes after it.
+
+@dataclass(kw_only=True)
+class ParityCheck:
+    """Calls every cord of ``calls`` once, and ``module_cords`` (method and path), which have no service to compare with.
+
+    ``rules`` are the module's CHUTE_CHECKS. ``report_call`` gets the number of the call, the number of all, and its name.
+    Up to ``parallel_calls`` routes that only read are called at the same time.
+    """
+
+    calls: ExampleCalls
+    exchange: Exchange
+    rules: CheckRules = field(default_factory=dict)
+    module_cords: Sequence[tuple[str, str]] = ()
+    report_call: Callable[[int, int, str], None] = lambda number, total, name: None
+    parallel_calls: int = 1
+    _outcomes: dict[int, Outcome] = field(default_factory=dict)
+    _responses: dict[str, HttpResponse] = field(default_factory=dict)
+    _service_responses: dict[str, HttpResponse] = field(default_factory=dict)
+    _called_names: set[str] = field(default_factory=set)
+    _last_called: PlannedCord | None = None
+
+    @cached_property
+    def _ordered(self) -> list[PlannedCord]:
+        return sort_by_need(self.calls.sort_cords(), self._find_needed)
+
+    @property
+    def total(self) -> int:
+        """The number of routes to call."""
+        return len(self.calls.cords) + len(self.module_cords)
+
+    def list_outcomes(self) -> list[Outcome]:
+        """Return the outcomes so far, in the order of the module's routes; also after a run that was interrupted."""
+        numbers = [*map(id, self.calls.cords), *range(-len(self.module_cords), 0)]
+        return [self._outcomes[number] for number in numbers if number in self._outcomes]
+
+    def run(self) -> list[Outcome]:
+        """Call all routes and return their outcomes.
 
         Raises ConfigurationError for a file of an example that cannot be read.
         """
-        responses: dict[str, HttpResponse] = {}
-        calls = ExampleCalls(cords=self.cords, examples=self.examples, folder=self.folder)
-        for cord in calls.sort_cords():
-            outcome = self._check_cord(cord, calls, responses)
-            responses[outcome.name] = outcome.response
-            yield outcome
-        for method, path in self.module_cords:
-            yield self._check_module_cord(
-                PublicCall(method=method, path=path, example=self.examples.get(f"{method} {path}", {}))
-            )
+        independent = [cord for cord in self._ordered if is_independent(cord, self._find_needed(cord))]
+        if self.parallel_calls > 1 and len(independent) > 1:
+            self._run_parallel(independent)
+        for cord in self._ordered:
+            if id(cord) not in self._outcomes:
+                self._keep(cord, self._check_cord(cord))
+        for number, (method, path) in enumerate(self.module_cords, start=-len(self.module_cords)):
+            self._outcomes[number] = self._check_module_cord(method, path)
+        return self.list_outcomes()
 
-    def _check_module_cord(self, call: PublicCall) -> Outcome:
-        response = self.call_platform(call)
-        message = (
-            "handled by the module itself"
-            if response.status == 200
-            else f"the module's own cord responded {response.status}"
-        )
-        verdict = Verdict(is_good=response.status == 200, message=message, evidence=response.excerpt)
-        return Outcome(call=call, encoding="the module's own", response=response, verdict=verdict)
-
-    def _check_cord(self, cord: PlannedCord, calls: ExampleCalls, responses: Mapping[str, HttpResponse]) -> Outcome:
-        missing: list[str] = []
-
-        def get_response(name: str) -> HttpResponse:
-            response = responses.get(name, HttpResponse(status=0))
-            if response.status != 200:
-                missing.append(name)
-            return response
-
-        call = calls.build_call(cord, get_response)
-        if missing:
-            verdict = Verdict(is_good=False, message=f"the response of {missing[0]} is missing")
-            return Outcome(
-                call=call,
-                encoding=_describe_encoding(cord),
-                response=HttpResponse(status=0),
-                verdict=verdict,
-                cord=cord,
-            )
-        response = self.call_platform(call)
-        exchange = self._call_service(cord, call, response)
-        service = exchange.response
-        return Outcome(
-            call=call,
-            encoding=_describe_encoding(cord),
-            response=response,
-            verdict=exchange.verdict,
-            fix="" if exchange.verdict.is_good else _suggest_fix(cord),
-            cord=cord,
-            request=exchange.request,
-            service_status=service.status if service is not None else None,
-            has_same_content=service is not None and _has_same_content(response, service),
-        )
-
-    def _call_service(self, cord: PlannedCord, call: PublicCall, response: HttpResponse) -> _ServiceExchange:
-        if cord.route.gradio is not None:
-            return _ServiceExchange(verdict=_judge_gradio_response(response))
+    def _run_parallel(self, cords: Sequence[PlannedCord]) -> None:
+        """Call ``cords`` at the same time. One during which the service was lost is left for a call of its own."""
+        executor = ThreadPoolExecutor(self.parallel_calls, thread_name_prefix="parity")
         try:
-            request = build_direct_request(cord.route, cord.port, call.fields, call.query)
-        except (CallFailed, WrapperError, ValueError, KeyError) as error:
-            verdict = Verdict(
-                is_good=False, message="cannot build a request to the service itself", evidence=str(error)
-            )
-            return _ServiceExchange(verdict=verdict)
-        service_response = self.call_service(request)
-        verdict = self._judge_response(cord, call, response, request, service_response)
-        return _ServiceExchange(verdict=verdict, request=request, response=service_response)
+            for cord, outcome in zip(cords, executor.map(self._check_cord_alone, cords), strict=True):
+                if outcome is not None:
+                    self._keep(cord, outcome)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
 
-    def _judge_response(
+    def _check_cord_alone(self, cord: PlannedCord) -> Outcome | None:
+        """Return the outcome of a cord that is called beside others; None if the service was lost meanwhile."""
+        outcome = self._call_cord(cord)
+        service = outcome.service_response
+        is_lost = service is not None and service.problem_kind in ("unreachable", "broken")
+        return None if is_lost or outcome.verdict.kind == "failing" else outcome
+
+    def _keep(self, cord: PlannedCord, outcome: Outcome) -> None:
+        self._outcomes[id(cord)] = outcome
+        self._responses[outcome.name] = outcome.response
+        if outcome.service_response is not None:
+            self._service_responses[outcome.name] = outcome.service_response
+
+    def _check_cord(self, cord: PlannedCord) -> Outcome:
+        """Return the outcome of a cord that is called alone, and find out whether its call ends the service."""
+        outcome = self._call_cord(cord)
+        service = outcome.service_response
+        if service is not None and service.problem_kind == "unreachable" and self._restart(cord):
+            self._blame_last_call(cord)
+            outcome = self._call_cord(cord)
+            service = outcome.service_response
+        self._last_called = cord
+        if self._has_ended_with(cord, outcome):
+            self._restart(cord)
+            self._last_called = None
+            return replace(outcome, verdict=Verdict(kind="not proven", message=SERVICE_ENDED), fix="")
+        return outcome
+
+    def _has_ended_with(self, cord: PlannedCord, outcome: Outcome) -> bool:
+        """Return whether the service has ended by this call, as far as its outcome or its name makes that possible."""
+        if outcome.is_excused or outcome.service_response is None:
+            return False
+        if may_end_service(cord.route.target_path):
+            return self._has_ended(cord, _LONGEST_END_S)
+        if outcome.service_response.problem_kind == "broken":
+            return self._has_ended(cord, _BREAK_S)
+        return outcome.verdict.kind == "failing" and self._has_ended(cord, 0.0)
+
+    def _blame_last_call(self, cord: PlannedCord) -> None:
+        """Change the outcome of the call before ``cord``: the service was gone after it."""
+        last = self._last_called
+        if last is not None and last.port == cord.port and id(last) in self._outcomes:
+            verdict = Verdict(kind="not proven", message=f"{SERVICE_ENDED}, or soon after it")
+            self._outcomes[id(last)] = replace(self._outcomes[id(last)], verdict=verdict)
+
+    def _restart(self, cord: PlannedCord) -> bool:
+        """Start the service again if it has ended. Return whether it has."""
+        if self.exchange.is_listening(cord.port):
+            return False
+        name = format_name(self._last_called) if self._last_called is not None else format_name(cord)
+        self.exchange.restart_service(f"the service ended after the call of {name}")
+        return True
+
+    def _has_ended(self, cord: PlannedCord, longest_s: float) -> bool:
+        """Return whether the service is gone within ``longest_s`` seconds after a call."""
+        deadline = time.monotonic() + longest_s
+        while self.exchange.is_listening(cord.port):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_END_POLL_S)
+        return True
+
+    def _find_needed(self, cord: PlannedCord) -> set[str]:
+        after = self._get_rule(cord).after
+        return {*self.calls.find_sources(cord), *([after] if after else [])}
+
+    def _get_rule(self, cord: PlannedCord) -> CheckRule:
+        return self.rules.get(format_name(cord), NO_RULE)
+
+    def _report(self, name: str) -> None:
+        self._called_names.add(name)
+        self.report_call(len(self._called_names), self.total, name)
+
+    def _call_cord(self, cord: PlannedCord) -> Outcome:
+        """Call a cord at the service, and through the platform if the service has an example of its response."""
+        rule, name = self._get_rule(cord), format_name(cord)
+        self._report(name)
+        missing = self._find_missing(cord)
+        if rule.skip or missing:
+            reason = f"{EXCUSED}: {rule.skip}" if rule.skip else f"the response of {missing} is missing"
+            call = PublicCall(method=cord.public_method, path=cord.public_path, example={})
+            return _build_outcome(
+                cord, call, verdict=Verdict(kind="not proven", message=reason), is_excused=bool(rule.skip)
+            )
+        call = self.calls.build_call(cord, lambda source: self._responses.get(source, _NOT_CALLED))
+        call = replace(call, example=_add_headers(cord, call.example, rule))
+        if cord.route.gradio is not None:
+            response = self.exchange.call_platform(call, rule.timeout_s or CALL_TIMEOUT_S)
+            return _build_outcome(cord, call, response=response, verdict=_judge_gradio_response(response))
+        return self._compare_with_service(cord, call, rule)
+
+    def _find_missing(self, cord: PlannedCord) -> str:
+        """Return the first route that must have succeeded before, and has not; empty if all have."""
+        needed = sorted(self._find_needed(cord))
+        return next((name for name in needed if not self._has_succeeded(name)), "")
+
+    def _has_succeeded(self, name: str) -> bool:
+        service = self._service_responses.get(name)
+        is_success = service is None or 200 <= service.status < 300
+        return is_success and self._responses.get(name, _NOT_CALLED).status == 200
+
+    def _compare_with_service(self, cord: PlannedCord, call: PublicCall, rule: CheckRule) -> Outcome:
+        try:
+            request = self.exchange.build_request(cord, self._build_direct_example(cord, call, rule))
+        except (CallFailed, WrapperError, ValueError, KeyError, TypeError) as error:
+            message = "cannot build a request to the service itself"
+            return _build_outcome(cord, call, verdict=Verdict(kind="not proven", message=message, evidence=str(error)))
+        request = replace(request, headers=_merge_headers(request.headers, rule.headers))
+        limit_s = rule.timeout_s or CALL_TIMEOUT_S
+        service = self.exchange.call_service(request, limit_s)
+        refusal = judge_service(service, rule.status)
+        if refusal is not None and (service.problem or is_service_failure(service)):
+            # Through the platform it would count against the instance, and be sent again.
+            return _build_outcome(cord, call, verdict=refusal, request=request, service=service)
+        if may_end_service(cord.route.target_path) and self._has_ended(cord, _LONGEST_END_S):
+            verdict = Verdict(kind="not proven", message=SERVICE_ENDED)
+            return _build_outcome(cord, call, verdict=verdict, request=request, service=service)
+        is_endless = service.is_cut and not cord.stream and service.media_type in ENDLESS_TYPES
+        response = self.exchange.call_platform(call, _ENDLESS_CALL_S if is_endless else limit_s + service.seconds)
+        if service.is_cut and not cord.stream and response.status == 200:  # it has an end: it only is slow
+            service = self.exchange.read_service(request, limit_s)
+        verdict = self._judge(cord, call, rule, request, response, service)
+        return _build_outcome(cord, call, response=response, verdict=verdict, request=request, service=service)
+
+    def _build_direct_example(self, cord: PlannedCord, call: PublicCall, rule: CheckRule) -> Mapping[str, Any]:
+        """Return the example for the service; one with the response of another route has the service's own."""
+        if not self.calls.find_sources(cord):
+            return call.example
+        own = self.calls.build_call(cord, lambda source: self._service_responses.get(source, _NOT_CALLED))
+        return _add_headers(cord, own.example, rule)
+
+    def _judge(
         self,
         cord: PlannedCord,
         call: PublicCall,
-        response: HttpResponse,
+        rule: CheckRule,
         request: DirectRequest,
-        service_response: HttpResponse,
+        response: HttpResponse,
+        service: HttpResponse,
     ) -> Verdict:
-        is_repeated = (
-            response.body == service_response.body or service_response.status >= 300 or bool(service_response.problem)
-        )
-        repeated = service_response if is_repeated else self.call_service(request)
-        verdict = _compare_responses(cord, response, service_response, repeated)
-        if (
-            verdict.is_good
-            or is_repeated
-            or service_response.body != repeated.body
-            or len(response.body) != len(service_response.body)
-        ):
+        has_own_values = bool(self.calls.find_sources(cord))
+        verdict = _compare_responses(cord, response, service, None if has_own_values else service, rule.status)
+        if verdict.kind != "failing" or has_own_values or not _may_depend_on_time(response, service):
+            return verdict
+        limit_s = rule.timeout_s or CALL_TIMEOUT_S
+        repeated = self.exchange.call_service(request, limit_s)
+        verdict = _compare_responses(cord, response, service, repeated, rule.status)
+        is_repeatable = repeated.body == service.body and len(response.body) == len(service.body)
+        if verdict.kind != "failing" or response.status != 200 or not is_repeatable:
             return verdict
         # A time in the body may have changed only between the first two requests: then a second call returns the same body.
-        return _compare_responses(cord, self.call_platform(call), service_response, repeated)
+        again = self.exchange.call_platform(call, limit_s)
+        return _compare_responses(cord, again, service, repeated, rule.status)
+
+    def _check_module_cord(self, method: str, path: str) -> Outcome:
+        name = f"{method} {path}"
+        rule, call = (
+            self.rules.get(name, NO_RULE),
+            PublicCall(method=method, path=path, example=self.calls.examples.get(name, {})),
+        )
+        self._report(name)
+        if rule.skip:
+            verdict = Verdict(kind="not proven", message=f"{EXCUSED}: {rule.skip}")
+            return Outcome(call=call, encoding=_OWN, response=_NOT_CALLED, verdict=verdict, is_excused=True)
+        response = self.exchange.call_platform(call, rule.timeout_s or CALL_TIMEOUT_S)
+        return Outcome(call=call, encoding=_OWN, response=response, verdict=_judge_own_response(response, rule))
+
+
+def _build_outcome(
+    cord: PlannedCord,
+    call: PublicCall,
+    *,
+    verdict: Verdict,
+    response: HttpResponse = _NOT_CALLED,
+    request: DirectRequest | None = None,
+    service: HttpResponse | None = None,
+    is_excused: bool = False,
+) -> Outcome:
+    return Outcome(
+        call=call,
+        encoding=_describe_encoding(cord),
+        response=response,
+        verdict=verdict,
+        fix=_suggest_fix(cord, service) if verdict.kind == "failing" else "",
+        cord=cord,
+        request=request,
+        service_response=service,
+        has_same_content=service is not None and response.status == 200 and _has_same_content(response, service),
+        is_excused=is_excused,
+    )
+
+
+def _may_depend_on_time(response: HttpResponse, service: HttpResponse) -> bool:
+    """Return whether a second request to the service may explain a difference: it has changed, or the first call changed it."""
+    if response.problem:
+        return False
+    passed_status = find_service_status(response) if response.status == 400 else None
+    return response.status == 200 or passed_status not in (None, service.status)
+
+
+def _add_headers(cord: PlannedCord, example: Mapping[str, Any], rule: CheckRule) -> Mapping[str, Any]:
+    """Return the example with the rule's headers that the route declares: a caller of the platform cannot send others."""
+    declared = {each.name.lower(): each.name for each in cord.route.parameters if each.place == "header"}
+    values = {declared[name.lower()]: text for name, text in rule.headers.items() if name.lower() in declared}
+    return {**example, **values}
+
+
+def find_undeclared_header(cord: PlannedCord, rule: CheckRule) -> str:
+    """Return the first header of a rule that no caller of the route can send, since the route does not declare it; or empty."""
+    declared = {each.name.lower() for each in cord.route.parameters if each.place == "header"}
+    return next((name for name in rule.headers if name.lower() not in declared), "")
+
+
+def _merge_headers(headers: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    names = {name.lower() for name in others}
+    return {**{name: value for name, value in headers.items() if name.lower() not in names}, **others}
+
+
+def _judge_own_response(response: HttpResponse, rule: CheckRule) -> Verdict:
+    """Judge a response of a cord of the module itself, which has no service to compare with."""
+    if response.status == 200:
+        return Verdict(kind="proven", message="handled by the module itself")
+    if response.problem_kind == "timeout":
+        return Verdict(kind="not proven", message="no response in time", evidence=response.problem)
+    is_refusal = 400 <= response.status < 500
+    if rule.status is not None and rule.status == response.status:
+        return Verdict(kind="proven", message=f"handled by the module itself: {response.status}")
+    return Verdict(
+        kind="not proven" if is_refusal else "failing",
+        message=f"the module's own cord responded {response.status or response.problem}",
+        evidence=response.excerpt,
+    )
 
 
 def _compare_responses(
-    cord: PlannedCord, response: HttpResponse, service_response: HttpResponse, repeated: HttpResponse
+    cord: PlannedCord,
+    response: HttpResponse,
+    service: HttpResponse,
+    repeated: HttpResponse | None,
+    expected: int | None,
 ) -> Verdict:
     if cord.route.stream == STREAM_SWITCH and not cord.stream and response.media_type == EVENTS:
         # Of two cords on one path the platform uses the streaming one: its media type, our body (PLATFORM.md, section 3).
-        verdict = compare(
-            replace(response, content_type=service_response.content_type), service_response, repeated, stream=False
-        )
+        plain = replace(response, content_type=service.content_type)
+        verdict = compare(plain, service, repeated, stream=False, expected=expected)
         return replace(verdict, message=f"{verdict.message}, as {EVENTS}")
-    return compare(response, service_response, repeated, stream=cord.stream)
+    return compare(response, service, repeated, stream=cord.stream, expected=expected)
 
 
-def _has_same_content(response: HttpResponse, service_response: HttpResponse) -> bool:
+def _has_same_content(response: HttpResponse, service: HttpResponse) -> bool:
+    if response.is_cut or service.is_cut:
+        return False
     # An empty response arrives as JSON with its status.
-    return not service_response.body or normalize_content(response) == normalize_content(service_response)
+    return not service.body or normalize_content(response) == normalize_content(service)
 
 
 def _judge_gradio_response(response: HttpResponse) -> Verdict:
     """Judge a response of a Gradio app, which has another protocol: there is no response to compare with."""
     if response.status == 200:
-        return Verdict(is_good=True, message="the app responded")
-    return Verdict(is_good=False, message=f"the app's response became {response.status}", evidence=response.excerpt)
+        return Verdict(kind="proven", message="the app responded")
+    if response.problem_kind == "timeout":
+        return Verdict(kind="not proven", message="no response in time", evidence=response.problem)
+    if response.status == 400:
+        return Verdict(kind="not proven", message="the app refused the example", evidence=response.excerpt)
+    return Verdict(kind="failing", message=f"the app's response became {response.status}", evidence=response.excerpt)
 
 
-def _suggest_fix(cord: PlannedCord) -> str:
+def _suggest_fix(cord: PlannedCord, service: HttpResponse | None) -> str:
     if cord.route.native:
         return 'the SDK\'s own passthrough supports only JSON requests and responses: remove "native" from the route'
+    if service is not None and service.is_cut and not cord.stream:
+        if service.media_type == EVENTS:
+            return 'set "stream": true for the route, so that its events arrive as they are produced'
+        name = format_name(cord)
+        return (
+            f"only the tunnel carries a {service.media_type} without an end. Add it, and excuse the route:\n"
+            "    register_tunnel(chute, SERVICE_PORTS)\n"
+            f'    CHUTE_CHECKS = {{"{name}": {{"skip": "it has no end, and is used through the tunnel"}}}}'
+        )
     return ""
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from chutes_wrappers.core.routes import STREAM_SWITCH
+from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.parity.comparison import EVENTS, HttpResponse, normalize_content
-from chutes_wrappers.host.parity.direct_request import DirectRequest
 from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.parity_check import Outcome
 from chutes_wrappers.host.parity.response_record import RouteRecord
@@ -27,13 +27,13 @@ _SHAPE_DEPTHS = (16, 6, 3, 1)
 
 
 def find_failure(outcome: Outcome) -> str:
-    """Return why the route's call did not succeed; empty if it did, at the service and through the platform.
+    """Return why the route is not proven by a success; empty if it is, at the service and through the platform.
 
-    ``--verify`` calls the routes without a failure. A refusal on both sides is a good verdict, and not a success.
+    ``--verify`` calls the routes without a failure. A status that CHUTE_CHECKS expects may prove a route, and is not a success.
     """
     if outcome.cord is None:
         return "a cord of the module itself, without a service to compare with"
-    if not outcome.verdict.is_good:
+    if not outcome.verdict.is_proven:
         return outcome.verdict.message
     has_service_status = outcome.service_status is not None and outcome.cord.route.gradio is None
     if has_service_status and not 200 <= (outcome.service_status or 0) < 300:
@@ -95,6 +95,7 @@ class Recorder:
             content=hashlib.sha256(normalize_content(response)).hexdigest(),
             shape=_describe_bounded_shape(value) if is_json else None,
             is_deterministic=is_deterministic,
+            is_cut=response.is_cut,
             **self._keep_body(response.body),
         )
 

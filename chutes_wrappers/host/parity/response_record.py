@@ -33,7 +33,7 @@ class RouteRecord(BaseModel):
 
     ``example`` is the SHA-256 of the call that was sent, and ``body`` that of the response's bytes. ``content`` is that of what
     formatting does not change (``comparison.normalize_content``). ``size`` is in bytes. ``media_types`` are all that are right.
-    ``shape`` is None if the body is not JSON. ``kept_body`` is the body itself as text, or as base64 with ``is_base64``.
+    ``shape`` is None if the body is not JSON. ``is_cut``: the body is only the beginning of a stream. ``kept_body`` is the body itself as text, or as base64 with ``is_base64``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +51,7 @@ class RouteRecord(BaseModel):
     content: str = ""
     shape: Any = None
     is_deterministic: bool = False
+    is_cut: bool = False
     kept_body: str | None = None
     is_base64: bool = False
 

@@ -24,7 +24,7 @@ PROVEN = Outcome(
     call=CALL,
     encoding="json",
     response=HttpResponse(status=200, seconds=1.0),
-    verdict=Verdict(is_good=True, message=""),
+    verdict=Verdict(kind="proven", message=""),
 )
 MEASURED = "measured without its launch token"
 

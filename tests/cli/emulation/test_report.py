@@ -1,14 +1,29 @@
-"""The command that ``--emulate`` prints for a call."""
+"""What ``--emulate`` prints of its calls."""
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
-from chutes_wrappers.cli.emulation.report import build_curl_command, print_report
-from chutes_wrappers.host.parity.comparison import HttpResponse, Verdict
+from chutes_wrappers.cli.emulation.left_out import group_skipped
+from chutes_wrappers.cli.emulation.report import (
+    Report,
+    build_curl_command,
+    choose_example,
+    print_json,
+    print_report,
+    print_summary,
+)
+from chutes_wrappers.core.cord_plan import plan_cords
+from chutes_wrappers.core.exposure import find_filter_reason
+from chutes_wrappers.core.routes import Route, SkippedRoute
+from chutes_wrappers.host.parity.comparison import KINDS, HttpResponse, Verdict, VerdictKind
 from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.parity_check import Outcome
 
+HIDDEN = find_filter_reason("/x/{id}") or ""
 AUTHORIZATION = "-H 'Authorization: Bearer k'"
 BODY = """-H 'Content-Type: application/json' -d '{"b": 1}'"""
 
@@ -27,21 +42,108 @@ def test_it_sends_the_calls_own_method_and_a_body_only_where_there_is_one(method
     assert build_curl_command(PublicCall(method=method, path="/a", example={"b": 1}), "http://x", "k") == command
 
 
-def make_outcome(method: str) -> Outcome:
-    call = PublicCall(method=method, path="/a", example={})
-    verdict = Verdict(is_good=True, message="same bytes")
-    return Outcome(call=call, encoding="json", response=HttpResponse(status=200), verdict=verdict)
+def make_outcome(
+    method: str = "POST",
+    path: str = "/a",
+    kind: VerdictKind = "proven",
+    *,
+    response: HttpResponse | None = None,
+    service: HttpResponse | None = None,
+    is_excused: bool = False,
+    **route: Any,
+) -> Outcome:
+    call = PublicCall(method=method, path=path, example=route.pop("example", {}))
+    fields = {"path": path, "method": method if method in ("GET", "POST") else "POST", **route}
+    (cord, *_) = plan_cords([Route.model_validate(fields)], 9000, expose=["parameters"]).cords
+    return Outcome(
+        call=call,
+        encoding="json",
+        response=response or HttpResponse(status=200, content_type="application/json", body=b"{}"),
+        verdict=Verdict(kind=kind, message="the message"),
+        cord=cord,
+        service_response=service,
+        is_excused=is_excused,
+    )
+
+
+def make_report(*outcomes: Outcome, **fields: Any) -> Report:
+    return Report(outcomes=outcomes, chute="x", **{"total": len(outcomes), **fields})
+
+
+PROVEN, OPEN, FAILING = (make_outcome(kind=kind) for kind in KINDS)
+EXCUSED = make_outcome(kind="not proven", is_excused=True)
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "lenient_code"),
+    [
+        (make_report(PROVEN, EXCUSED), 0, 0),
+        (make_report(PROVEN, OPEN), 3, 0),
+        (make_report(PROVEN, OPEN, FAILING), 1, 1),
+        (make_report(OPEN, EXCUSED), 1, 1),
+        (make_report(), 1, 1),
+        (make_report(has_tunnel=True), 0, 0),
+        (make_report(PROVEN, total=2), 3, 0),
+    ],
+)
+def test_the_exit_code_counts_what_is_proven(report: Report, code: int, lenient_code: int) -> None:
+    assert (report.compute_exit_code(), report.compute_exit_code(is_lenient=True)) == (code, lenient_code)
+
+
+def test_the_last_line_counts_all_kinds_and_what_is_not_published(capsys: pytest.CaptureFixture[str]) -> None:
+    skipped = [
+        *(SkippedRoute(path=f"/{n}/{{id}}", method="GET", reason=HIDDEN) for n in range(3)),
+        SkippedRoute(path="/u", method="GET", reason="its body is XML"),
+        SkippedRoute(path="/u", method="GET", reason="its body is XML"),
+    ]
+    report = make_report(PROVEN, EXCUSED, OPEN, FAILING, left_out=group_skipped(skipped), total=5)
+    print_summary(report, exit_code=1)
+    assert capsys.readouterr().err.strip() == (
+        "! 1 proven · 2 not proven (1 of them excused) · 1 failing · 1 not called; 4 of 9 operations left out: "
+        '3 parameters in the path (CHUTE_EXPOSE = ["parameters"]), 1 its body is XML'
+    )
+    print_json(report, None, exit_code=1)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["counts"] == {"proven": 1, "not proven": 2, "failing": 1, "not called": 1}
+    assert [route["kind"] for route in printed["routes"]] == ["proven", "not proven", "not proven", "failing"]
+    assert printed["left_out"][0]["publish"] == 'CHUTE_EXPOSE = ["parameters"]'
+    assert (printed["good"], printed["exit_code"]) == (False, 1)
 
 
 @pytest.mark.parametrize(
     ("methods", "end"),
     [
-        (["GET", "POST"], "all 2 routes would work on Chutes"),
-        (["GET", "PUT", "HEAD"], "would work on Chutes, if it runs the newest version, which accepts public HEAD, PUT"),
+        (["GET", "POST"], "2 proven · 0 not proven · 0 failing"),
+        (["GET", "PUT"], "0 failing, if Chutes runs the newest version, which accepts public PUT"),
     ],
 )
 def test_a_public_method_of_the_newest_api_is_a_condition_of_the_result(
     methods: list[str], end: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert print_report([*map(make_outcome, methods)], [], has_table=False) == 0
+    print_summary(make_report(*map(make_outcome, methods)), exit_code=0)
     assert capsys.readouterr().err.strip().endswith(end)
+
+
+def test_the_service_is_quoted_once_with_lines_to_paste(capsys: pytest.CaptureFixture[str]) -> None:
+    words = HttpResponse(status=401, body=b'{"detail": "X-API-Key is missing"}')
+    key = {"name": "X-API-Key", "in": "header", "credential": True}
+    refused = [
+        make_outcome(path=path, kind="not proven", service=words, parameters=[key]) for path in ("/a", "/b", "/c")
+    ]
+    slow = HttpResponse(status=0, problem="x", problem_kind="timeout")
+    print_report(make_report(*refused, make_outcome(kind="not proven", service=slow)), [], has_table=False)
+    printed = capsys.readouterr().err
+    assert printed.count("X-API-Key is missing") == 1
+    assert "credentials are missing or wrong: the service refused the example with 401: POST /a, POST /b" in printed
+    assert '    CHUTE_HEADERS = {"X-API-Key": "${SERVICE_KEY}"}' in printed
+    assert 'CHUTE_CHECKS = {"POST /a": {"timeout": 600}}' in printed
+
+
+def test_the_call_to_try_is_proven_and_readable() -> None:
+    sound = make_outcome(response=HttpResponse(status=200, content_type="audio/wav", body=b"RIFF"), example={"a": 1})
+    feed = make_outcome(response=HttpResponse(status=200, content_type="text/event-stream", body=b"data: 1"))
+    text = make_outcome("GET", response=HttpResponse(status=200, content_type="text/plain", body=b"hi"))
+    assert choose_example([OPEN, FAILING, sound, feed, text]) is text
+    assert choose_example([sound, feed]) is feed
+    assert choose_example([OPEN, sound]) is sound
+    assert choose_example([OPEN, FAILING, EXCUSED]) is None

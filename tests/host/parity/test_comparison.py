@@ -32,9 +32,6 @@ GOOD = [
     (json_response({"a": 1, "b": 2}), json_response({"b": 2, "a": 1}), None, "same JSON"),
     (json_response({"status": 204}), EMPTY, None, "empty, returned as its status"),
     (HttpResponse(status=200), HttpResponse(status=200), None, "no body, as for HEAD"),
-    (rejected_response(422), json_response({"detail": "no"}, 422), None, "same error status: 422"),
-    (json_response({"detail": {"status": 404}}, 400), json_response({}, 404), None, "same error status: 404"),
-    (rejected_response(501), json_response({"detail": "not yet"}, 501), None, "same error status: 501"),
     (
         json_response({"t": 1}),
         json_response({"t": 2}),
@@ -47,15 +44,29 @@ GOOD = [
         HttpResponse(status=200, content_type="audio/wav", body=b"RIFy"),
         "same media type; the service responds differently each time",
     ),
+]
+NOT_PROVEN = [
+    (rejected_response(422), json_response({"detail": "no"}, 422), None, "the service refused the example: 422"),
+    (rejected_response(401), json_response({"detail": "key"}, 401), None, "the service refused the example: 401"),
+    (rejected_response(501), json_response({"detail": "not yet"}, 501), None, "the service refused the example: 501"),
     (
         json_response({"id": "a"}),
         json_response({"error": "exists"}, 409),
         None,
-        "not comparable: the service responded 409 to the second request",
+        "not comparable: the service responded 409 to the same request, sent directly",
     ),
+    (
+        rejected_response(409),
+        json_response({"id": "a"}, 201),
+        json_response({}, 409),
+        "not comparable: the service responded 409 to a second request",
+    ),
+    (WAV, json_response({}, 503), None, "the service itself failed: 503"),
+    (WAV, HttpResponse(status=0, problem="refused"), None, "the service is not reachable"),
+    (WAV, HttpResponse(status=0, problem="30 s", problem_kind="timeout"), None, "no response in time"),
 ]
 BAD = [
-    (rejected_response(404), json_response({"detail": "no"}, 422), None, "status 422 became 400"),
+    (rejected_response(404), json_response({"detail": "no"}, 422), None, "status 422 became 404"),
     (HttpResponse(status=500, body=b"No infrastructure available"), WAV, None, "status 200 became 500"),
     (json_response("RIFF"), WAV, None, "audio/wav became application/json"),
     (
@@ -72,8 +83,7 @@ BAD = [
         "the response's shape differs from the service's own",
     ),
     (json_response({"status": 200}), EMPTY, None, "an empty response became another one"),
-    (WAV, json_response({}, 503), None, "the service itself failed: 503"),
-    (WAV, HttpResponse(status=0, problem="refused"), None, "the service is not reachable"),
+    (rejected_response(401), json_response({"id": 1}), None, "status 200 became 401"),
     (HttpResponse(status=0, problem="reset"), WAV, None, "the platform's response was interrupted"),
 ]
 
@@ -82,7 +92,23 @@ BAD = [
 def test_equivalent_responses_are_good(
     platform: HttpResponse, service: HttpResponse, repeated: HttpResponse | None, message: str
 ) -> None:
-    assert compare_once(platform, service, repeated) == Verdict(is_good=True, message=message)
+    assert compare_once(platform, service, repeated) == Verdict(kind="proven", message=message)
+
+
+@pytest.mark.parametrize(("platform", "service", "repeated", "message"), NOT_PROVEN)
+def test_without_a_success_of_the_service_nothing_is_proven(
+    platform: HttpResponse, service: HttpResponse, repeated: HttpResponse | None, message: str
+) -> None:
+    verdict = compare_once(platform, service, repeated)
+    assert (verdict.kind, verdict.message) == ("not proven", message)
+
+
+def test_an_expected_status_proves_a_route_and_another_one_does_not() -> None:
+    refused, missing = rejected_response(404), json_response({"detail": "no"}, 404)
+    assert compare(refused, missing, missing, stream=False, expected=404).kind == "proven"
+    assert compare(refused, missing, missing, stream=False, expected=409).kind == "not proven"
+    assert compare(WAV, WAV, WAV, stream=False, expected=200).kind == "proven"
+    assert compare(WAV, missing, missing, stream=False, expected=404).kind == "failing"
 
 
 @pytest.mark.parametrize(("platform", "service", "repeated", "message"), BAD)
@@ -90,7 +116,7 @@ def test_different_responses_are_bad(
     platform: HttpResponse, service: HttpResponse, repeated: HttpResponse | None, message: str
 ) -> None:
     verdict = compare_once(platform, service, repeated)
-    assert (verdict.is_good, verdict.message) == (False, message)
+    assert (verdict.kind, verdict.message) == ("failing", message)
 
 
 EVENTS = HttpResponse(status=200, content_type="text/event-stream; charset=utf-8", body=b"data: 1\n\ndata: 2\n\n")
@@ -108,7 +134,32 @@ LINES = HttpResponse(status=200, content_type="application/x-ndjson", body=b'{"a
     ],
 )
 def test_streams_are_compared_event_by_event(platform: HttpResponse, service: HttpResponse, is_good: bool) -> None:
-    assert compare_once(platform, service, stream=True).is_good is is_good
+    assert compare_once(platform, service, stream=True).is_proven is is_good
+
+
+def cut(body: bytes, content_type: str = "text/event-stream") -> HttpResponse:
+    return HttpResponse(status=200, content_type=content_type, body=body, is_cut=True)
+
+
+TICK, TOCK = cut(b': hi\n\ndata: {"n": 1}\n\ndata: {"n"'), cut(b'data: {"n": 7}\n\n')
+NO_RESPONSE = HttpResponse(status=0, problem="30 s", problem_kind="timeout")
+
+
+@pytest.mark.parametrize(
+    ("platform", "service", "stream", "kind", "message"),
+    [
+        (TICK, TOCK, True, "proven", "same first events, as they are produced"),
+        (cut(b"data: 1\n\n"), TOCK, True, "failing", "the first event's shape differs from the service's own"),
+        (NO_RESPONSE, TOCK, True, "failing", "the stream does not arrive while it is produced"),
+        (NO_RESPONSE, TOCK, False, "failing", "text/event-stream has no end, and a call returns only complete responses"),
+        (NO_RESPONSE, replace(WAV, seconds=25), False, "failing", "no response through the platform in time; the service took 25 s"),
+    ],
+)  # fmt: skip
+def test_a_stream_without_an_end_is_judged_by_its_beginning(
+    platform: HttpResponse, service: HttpResponse, stream: bool, kind: str, message: str
+) -> None:
+    verdict = compare_once(platform, service, stream=stream)
+    assert (verdict.kind, verdict.message) == (kind, message)
 
 
 def test_evidence_names_differing_paths_before_the_body() -> None:
@@ -129,7 +180,7 @@ def test_evidence_does_not_excuse_a_response_that_is_not_json() -> None:
 @pytest.mark.parametrize(("head", "end"), [("[", "]"), ('{"a":', "}")])
 def test_responses_that_are_nested_too_deeply_have_a_verdict(depth: int, head: str, end: str) -> None:
     one, other, third = (json_text(f"{head * depth}{value}{end * depth}") for value in "123")
-    assert compare(one, one, one, stream=False).is_good
+    assert compare(one, one, one, stream=False).is_proven
     verdicts = (compare(one, other, third, stream=False), compare(replace(one, status=400), other, third, stream=False))
     assert all(verdict.message for verdict in verdicts)
 

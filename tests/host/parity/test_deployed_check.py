@@ -22,9 +22,9 @@ from chutes_wrappers.host.parity.deployed_check import (
     count_results,
 )
 from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall
-from chutes_wrappers.host.parity.parity_check import ParityCheck
 from chutes_wrappers.host.parity.recording import Recorder
 from chutes_wrappers.host.parity.response_record import ResponseRecord
+from tests.host.parity.scripted_ends import make_check
 
 Chute = Callable[[PublicCall], HttpResponse]
 
@@ -56,18 +56,17 @@ def emulate_and_verify(
         return response if is_deterministic else respond({**(response.json() or {}), "n": next(count)})
 
     by_path = {path: value if isinstance(value, HttpResponse) else respond(value) for path, value in emulated.items()}
-    parity = ParityCheck(
-        cords=cords,
-        call_platform=lambda call: vary(by_path[call.path]),
-        call_service=lambda request: vary(by_path[request.target]),
+    parity = make_check(
+        cords,
+        lambda call, timeout_s: vary(by_path[call.path]),
+        lambda request, timeout_s: vary(by_path[request.target]),
         examples=examples or {},
-        folder=Path("."),
     )
     recorder = Recorder(lambda request: by_path[request.target], keeps_bodies=keeps_bodies)
     record = ResponseRecord(module="m", manifest="m", routes=tuple(recorder.record(list(parity.run()))))
     sent: list[PublicCall] = []
 
-    def send(call: PublicCall) -> CallResult:
+    def send(call: PublicCall, is_cut: bool) -> CallResult:
         sent.append(call)
         response = deployed(call)
         return CallResult(response=response, problem="" if response.status == 200 else f"became {response.status}")

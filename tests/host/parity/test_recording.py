@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +13,10 @@ from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity import recording
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.parity_check import Outcome, ParityCheck
+from chutes_wrappers.host.parity.parity_check import Outcome
 from chutes_wrappers.host.parity.recording import Recorder, find_failure
 from chutes_wrappers.host.parity.response_record import RouteRecord
+from tests.host.parity.scripted_ends import make_check
 
 WAV = HttpResponse(status=200, content_type="audio/wav", body=b"RIFF\xff")
 
@@ -35,16 +35,13 @@ def check(
 ) -> list[Outcome]:
     remaining = list(service)
     cords = plan_cords([Route.model_validate({"path": "/a", "method": "GET", **route})], 9000).cords
-    return list(
-        ParityCheck(
-            cords=cords,
-            call_platform=lambda call: platform,
-            call_service=lambda request: remaining.pop(0) if len(remaining) > 1 else remaining[0],
-            examples={},
-            folder=Path("."),
-            module_cords=module_cords,
-        ).run()
+    check = make_check(
+        cords,
+        lambda call, timeout_s: platform,
+        lambda request, timeout_s: remaining.pop(0) if len(remaining) > 1 else remaining[0],
+        module_cords=module_cords,
     )
+    return check.run()
 
 
 def record_one(outcomes: Sequence[Outcome], repeated: HttpResponse, *, keeps_bodies: bool = False) -> RouteRecord:
@@ -65,10 +62,22 @@ def test_a_success_is_recorded_with_hashes_and_shape_but_without_its_values() ->
 @pytest.mark.parametrize(
     ("platform", "service", "reason"),
     [
-        (json_response('{"detail": {"status": 422}}', 400), json_response("{}", 422), "the service responded 422"),
+        (
+            json_response('{"detail": {"status": 422}}', 400),
+            json_response("{}", 422),
+            "the service refused the example: 422",
+        ),
         (json_response("{}", 500), json_response("{}"), "status 200 became 500"),
-        (json_response('{"detail": {"status": 501}}', 400), json_response("{}", 501), "the service responded 501"),
-        (json_response("{}"), json_response("{}", 409), "the service responded 409"),
+        (
+            json_response('{"detail": {"status": 501}}', 400),
+            json_response("{}", 501),
+            "the service refused the example: 501",
+        ),
+        (
+            json_response("{}"),
+            json_response("{}", 409),
+            "not comparable: the service responded 409 to the same request, sent directly",
+        ),
         (json_response("{}"), json_response("{}", 500), "the service itself failed: 500"),
     ],
 )

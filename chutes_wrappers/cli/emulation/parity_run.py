@@ -1,0 +1,170 @@
+"""The parity check of an emulated chute: its calls, their progress, and what happens to its instance meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core.cord_plan import CordPlan, PlannedCord
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
+from chutes_wrappers.emulator.deployed_chute import STREAM_SAMPLE_S, DeployedChute
+from chutes_wrappers.emulator.records import InstanceRecord
+from chutes_wrappers.emulator.server import RunningPlatform
+from chutes_wrappers.host.document_client.direct_request import DirectRequest
+from chutes_wrappers.host.modules.module_checks import NO_RULE, check_rule_names
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+from chutes_wrappers.host.parity.comparison import HttpResponse
+from chutes_wrappers.host.parity.direct_request import build_direct_request
+from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
+from chutes_wrappers.host.parity.http_exchange import send_request
+from chutes_wrappers.host.parity.parity_check import Exchange, ParityCheck, find_undeclared_header
+from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
+
+_TITLE = "Calling every route through the platform and directly at the service"
+_HEARTBEAT_S = 3.0
+_PORT_CHECK_S = 5.0
+_MAX_PARALLEL_CALLS = 4
+
+
+def build_parity_check(
+    facts: ModuleFacts, plan: CordPlan, platform: RunningPlatform, chute: DeployedChute
+) -> ParityCheck:
+    """Build the check of the cords of ``plan`` that the chute has registered, and of the module's own."""
+    registered_paths = {cord.path for cord in chute.record.cords}
+    cords = [cord for cord in plan.cords if cord.internal_path in registered_paths]
+    planned_paths = {cord.internal_path for cord in cords}
+    module_cords = [
+        (cord.public_api_method, cord.public_api_path)
+        for cord in chute.record.cords
+        if cord.path not in planned_paths and cord.public_api_path and cord.public_api_path != TUNNEL_PATH
+    ]
+    _check_rules(facts, cords, module_cords)
+    ends = _EmulatedEnds(platform, chute)
+    return ParityCheck(
+        calls=ExampleCalls(cords=cords, examples=facts.examples, folder=facts.path.parent),
+        exchange=Exchange(
+            call_platform=ends.call_platform,
+            call_service=chute.send_direct,
+            read_service=lambda request, timeout_s: chute.send_direct(request, timeout_s, sample_s=timeout_s),
+            build_request=_build_request,
+            is_listening=ends.is_listening,
+            restart_service=ends.restart_service,
+        ),
+        rules=facts.checks,
+        module_cords=module_cords,
+        # The direct calls use the slots of the chute as well.
+        parallel_calls=max(1, min(_MAX_PARALLEL_CALLS, chute.record.concurrency // 2)),
+    )
+
+
+def _check_rules(facts: ModuleFacts, cords: list[PlannedCord], module_cords: list[tuple[str, str]]) -> None:
+    names = [*map(format_name, cords), *(f"{method} {path}" for method, path in module_cords)]
+    check_rule_names(facts.checks, names, str(facts.path))
+    for cord in cords:
+        rule = facts.checks.get(format_name(cord), NO_RULE)
+        if header := find_undeclared_header(cord, rule):
+            raise ConfigurationError(
+                f"CHUTE_CHECKS: {format_name(cord)} does not declare the header {header}, so no caller of the chute can send it",
+                where=str(facts.path),
+                next_step="declare it in the route's parameters, or set it for every call with CHUTE_HEADERS",
+            )
+
+
+def run_check(check: ParityCheck) -> None:
+    """Run the check and show its progress. Ctrl-C is a KeyboardInterrupt, after which the check has the outcomes so far."""
+    with output.Progress(_TITLE, heartbeat_s=_HEARTBEAT_S) as progress, _repeat_line(progress) as set_line:
+        check.report_call = lambda number, total, name: set_line(f"calling {number} of {total}: {name}")
+        check.run()
+
+
+@contextlib.contextmanager
+def _repeat_line(progress: output.Progress) -> Iterator[Callable[[str], None]]:
+    """Yield a function that sets the line of ``progress``, which is added again while a call takes long."""
+    is_done, lines = threading.Event(), [""]
+
+    def repeat() -> None:
+        while not is_done.wait(_HEARTBEAT_S):
+            progress.add_line(lines[0])
+
+    def set_line(line: str) -> None:
+        lines[0] = line
+        progress.add_line(line)
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield set_line
+    finally:
+        is_done.set()
+        thread.join()
+
+
+def _build_request(cord: PlannedCord, example: Mapping[str, Any]) -> DirectRequest:
+    call = PublicCall(method=cord.public_method, path=cord.public_path, example=example)
+    return build_direct_request(cord.route, cord.port, call.fields, call.query)
+
+
+@dataclass
+class _EmulatedEnds:
+    """Both ends of the calls, and the instance between them: what happens to it is said."""
+
+    platform: RunningPlatform
+    chute: DeployedChute
+    _instance_id: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def call_platform(self, call: PublicCall, timeout_s: float) -> HttpResponse:
+        with self._lock:
+            self._prepare_instance()
+        return send_call(self.platform, self.chute, call, timeout_s)
+
+    def is_listening(self, port: int) -> bool:
+        request = DirectRequest(port=port, method="GET", target="/")
+        return self.chute.send_direct(request, _PORT_CHECK_S).problem_kind != "unreachable"
+
+    def restart_service(self, reason: str) -> None:
+        with self._lock:
+            output.warning("the service is gone after the last call: its instance is replaced, and the check goes on")
+            self._replace_instance(reason)
+
+    def _prepare_instance(self) -> None:
+        for instance in self.chute.make_available():
+            _warn_about_disabled(instance)
+        newest = self.chute.get_newest_instance()
+        if self._instance_id and newest.instance_id != self._instance_id:
+            output.warning("the instance ended, and another one was started: the check goes on there")
+        self._instance_id = newest.instance_id
+        if not self.chute.has_free_slot():
+            output.warning("the instance accepts no other call, because earlier ones do not end: it is replaced")
+            self._replace_instance("its calls did not end")
+
+    def _replace_instance(self, reason: str) -> None:
+        self.chute.replace_instances(reason)
+        self.chute.make_available()
+        self._instance_id = self.chute.get_newest_instance().instance_id
+
+
+def _warn_about_disabled(instance: InstanceRecord) -> None:
+    output.warning(
+        f"on the platform callers would get 429 now: the instance is disabled after {instance.failures} failures in a "
+        f"row. The check goes on. The last failure: {instance.last_failure}"
+    )
+
+
+def send_call(platform: RunningPlatform, chute: DeployedChute, call: PublicCall, timeout_s: float) -> HttpResponse:
+    """Make a call as a client of the platform; of a stream without an end, read only the beginning."""
+    return send_request(
+        call.method,
+        f"{platform.url}{call.path}",
+        timeout_s=timeout_s,
+        sample_s=STREAM_SAMPLE_S,
+        # The name would be looked up elsewhere: not every resolver knows localhost's subdomains.
+        headers={"Host": f"{chute.record.slug}.localhost", "Authorization": f"Bearer {platform.key}"},
+        json=None if call.method in BODILESS_METHODS else dict(call.fields),
+        params=call.query,
+    )

@@ -1,0 +1,176 @@
+"""What a service said to a refused example, and the lines of the module that help. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from chutes_wrappers.core.module_headers import format_secret_command
+from chutes_wrappers.core.text import clean_text
+from chutes_wrappers.host.parity.comparison import HttpResponse
+from chutes_wrappers.host.parity.parity_check import Outcome
+
+_MAX_WORDS = 300
+_MAX_ROUTES = 5
+_MAX_FIELDS = 12
+_NAME_KEYS = ("detail", "message", "msg", "error", "title", "errors", "description", "reason")
+# Values of made-up examples and ids in a message would make each route's words different.
+_VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f-]{8,}\b|\d+|/\S+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A status of a service with its own words, the routes that got it, and what helps; its further lines are to be pasted."""
+
+    status: int
+    words: str
+    routes: tuple[str, ...]
+    advice: str
+
+    def format_title(self) -> str:
+        """Return the routes and the status in one line."""
+        rest = len(self.routes) - _MAX_ROUTES
+        names = ", ".join(self.routes[:_MAX_ROUTES]) + (f" and {rest} more" if rest > 0 else "")
+        meaning = "credentials are missing or wrong: " if self.status in (401, 403) else ""
+        return f"{meaning}the service refused the example with {self.status}: {names}"
+
+
+def list_refusals(outcomes: Sequence[Outcome], chute: str) -> list[Refusal]:
+    """Return the refusals of examples, each one's words once, with the routes that got them.
+
+    ``chute`` is the name of the module's chute.
+    """
+    groups: dict[tuple[int, str], list[tuple[Outcome, HttpResponse]]] = {}
+    for outcome in outcomes:
+        response = outcome.service_response
+        is_refused = response is not None and outcome.verdict.kind == "not proven" and response.status >= 400
+        if is_refused and response is not None and not outcome.is_excused:
+            key = response.status, _VARYING.sub("…", quote_words(response))
+            groups.setdefault(key, []).append((outcome, response))
+    return [_build_refusal(status, group, chute) for (status, _), group in groups.items()]
+
+
+def _build_refusal(status: int, group: Sequence[tuple[Outcome, HttpResponse]], chute: str) -> Refusal:
+    outcomes = [outcome for outcome, _ in group]
+    return Refusal(
+        status=status,
+        words=quote_words(group[0][1]),
+        routes=tuple(dict.fromkeys(outcome.name for outcome in outcomes)),
+        advice=_advise(status, outcomes, [response for _, response in group], chute),
+    )
+
+
+def quote_words(response: HttpResponse) -> str:
+    """Return the service's own words in one line of at most 300 characters."""
+    text = "; ".join(_find_texts(response.json())) or response.body[:2000].decode("utf-8", "replace")
+    return clean_text(" ".join(re.sub(r"<[^>]*>", " ", text).split()))[:_MAX_WORDS]
+
+
+def _find_texts(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the sentences of an error in JSON: problem details, FastAPI's list, or those of other frameworks."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list) and depth < 4:
+        for item in value[:_MAX_FIELDS]:
+            yield from _find_texts(item, depth + 1)
+    elif isinstance(value, Mapping) and depth < 4:
+        place = ".".join(map(str, value["loc"])) if isinstance(value.get("loc"), list) else ""
+        texts = [text for key in _NAME_KEYS if key in value for text in _find_texts(value[key], depth + 1)]
+        yield from ([f"{place}: {text}" for text in texts] if place else texts)
+
+
+def _advise(status: int, outcomes: Sequence[Outcome], responses: Sequence[HttpResponse], chute: str) -> str:
+    first = outcomes[0]
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
+        return _advise_credentials(outcomes, responses, chute)
+    if status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED:
+        return "read in the log above why the service failed; give an example with which it works:\n" + _paste(
+            first, _list_fields(first, responses[0])
+        )
+    if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        sent = dict(first.request.headers).get("Content-Type", "no media type") if first.request else "no media type"
+        return (
+            f"the service does not take {sent}: correct the body's type in the route's request, in CHUTE_STATIC_ROUTES:\n"
+            f'    {{"path": "{first.call.path}", "request": {{"encoding": "json", "content_type": "application/json"}}}}'
+        )
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE) and "{" in _target_path(first):
+        return "the value in the path is made up; take one that exists, or one of another route's response:\n" + _paste(
+            first, _list_fields(first, responses[0], pointer=True)
+        )
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return f'run --discover {chute} again if the service changed, or expect it: CHUTE_CHECKS = {{"{first.name}": {{"status": {status}}}}}'
+    return "give an example with which it works:\n" + _paste(first, _list_fields(first, responses[0]))
+
+
+def _target_path(outcome: Outcome) -> str:
+    return outcome.cord.route.target_path if outcome.cord is not None else ""
+
+
+def _advise_credentials(outcomes: Sequence[Outcome], responses: Sequence[HttpResponse], chute: str) -> str:
+    declared = [
+        (parameter.place, parameter.name)
+        for outcome in outcomes
+        if outcome.cord is not None
+        for parameter in outcome.cord.route.parameters
+        if parameter.credential
+    ]
+    place, name = declared[0] if declared else ("header", "Authorization")
+    if place != "header":
+        return (
+            f"callers give their own as {name!r}; for the rehearsal give one that works in CHUTE_EXAMPLES:\n"
+            f'    CHUTE_EXAMPLES = {{"{outcomes[0].name}": {{{json.dumps(name)}: "…"}}}}'
+        )
+    challenge = next((response.challenge for response in responses if response.challenge), "")
+    value = "${SERVICE_KEY}" if name.lower() != "authorization" else f"{_find_scheme(challenge)} ${{SERVICE_KEY}}"
+    alternative = f"; or callers give their own as {name!r}, which the route has" if declared else ""
+    return (
+        f"send the service's key with every call{alternative}:\n"
+        f'    CHUTE_HEADERS = {{"{name}": "{value}"}}\n'
+        f"    export SERVICE_KEY=…    # on the platform: {format_secret_command(chute, 'SERVICE_KEY')}"
+    )
+
+
+def _find_scheme(challenge: str) -> str:
+    """Return the scheme that a WWW-Authenticate header asks for, by default Bearer."""
+    scheme = challenge.split(maxsplit=1)[0].rstrip(",") if challenge.strip() else ""
+    return scheme if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,20}", scheme) else "Bearer"
+
+
+def _paste(outcome: Outcome, fields: Mapping[str, Any]) -> str:
+    return f"    CHUTE_EXAMPLES = {{{json.dumps(outcome.name)}: {json.dumps(fields, ensure_ascii=False)}}}"
+
+
+def _list_fields(outcome: Outcome, response: HttpResponse, *, pointer: bool = False) -> dict[str, Any]:
+    """Return the skeleton of an example: the fields that were sent, and those that the service named."""
+    hidden = {each.name for each in outcome.cord.route.parameters if each.credential} if outcome.cord else set()
+    sent = {name: "…" if name in hidden else _shorten(value) for name, value in outcome.call.example.items()}
+    named = dict.fromkeys(_find_named_fields(response.json()), "…")
+    if not pointer or outcome.cord is None:
+        return dict([*{**sent, **named}.items()][:_MAX_FIELDS])
+    variables = [each.name for each in outcome.cord.route.parameters if each.place == "path"]
+    parent = _target_path(outcome).partition("/{")[0] or "/items"
+    source = {"answer_of": f"POST {parent}", "pointer": "/id"}
+    return {**sent, **dict.fromkeys(variables, source)}
+
+
+def _shorten(value: Any) -> Any:
+    return "…" if isinstance(value, Mapping | list) or len(str(value)) > 40 else value
+
+
+def _find_named_fields(value: Any) -> Iterator[str]:
+    """Yield the fields that an error names: FastAPI's ``loc``, a pointer or a name of problem details."""
+    details = value.get("detail", value.get("errors")) if isinstance(value, Mapping) else None
+    for item in details if isinstance(details, list) else ():
+        if not isinstance(item, Mapping):
+            continue
+        place = item.get("loc")
+        if isinstance(place, list) and len(place) > 1:
+            yield str(place[1])
+        elif isinstance(name := item.get("pointer", item.get("field", item.get("name"))), str):
+            yield name.lstrip("#/").partition("/")[0]
+    if isinstance(details, Mapping):
+        yield from map(str, details)
