@@ -174,10 +174,12 @@ def _read_file(name: str, value: Any) -> tuple[bytes, str, str]:
         return content, str(value.get("filename") or ""), str(value.get("content_type") or content_type)
     if not isinstance(value, str) or value[:5].lower() != "data:" or "," not in value:
         raise WrapperError(f"`{name}` is a file, and the value of the call is none")
-    header, _, data = value[5:].partition(",")
+    header, _, data = value[5:].partition("#")[0].partition(",")
     content_type, is_base64 = header.strip(), False
     if content_type.lower().replace(" ", "").endswith(";base64"):
         content_type, is_base64 = content_type[: content_type.rindex(";")].strip(), True
+    if not content_type or content_type.startswith(";"):
+        content_type = f"text/plain{content_type or ';charset=US-ASCII'}"
     content = unquote_to_bytes(data)
     return _decode_base64(name, content.decode("latin-1")) if is_base64 else content, "", content_type
 

@@ -39,7 +39,7 @@ def read_parameters(
     for name in dict.fromkeys(variables.values()):
         if name not in declared:
             found["path", name] = OperationParameter(
-                name=name, place="path", schema={"type": "string"}, is_required=True
+                name=name, place="path", schema={"type": "string"}, is_required=f"{{/{name}" not in path
             )
     return tuple(found.values())
 

@@ -119,14 +119,16 @@ def _fill_path(path: str, variables: Mapping[str, str], by_name: Mapping[str, tu
     texts, end = [], 0
     for match in _VARIABLE.finditer(path):
         parameter, value = by_name[variables[match[1]]]
+        is_segment = match[1].startswith("/")  # RFC 6570's optional segment: {/name}
+        texts.append(quote(path[end : match.start()], safe=_LITERAL))
+        end = match.end()
+        if value is None and is_segment:
+            continue
         if value is None or value == "":
             raise WrapperError(f"the path of the operation needs `{parameter.name}`, and the call has no value for it")
         has_slashes = bool(_HAS_SLASHES.search(match[1]))
-        texts += [
-            quote(path[end : match.start()], safe=_LITERAL),
-            format_path_value(parameter.name, value, parameter.format, has_slashes=has_slashes),
-        ]
-        end = match.end()
+        text = format_path_value(parameter.name, value, parameter.format, has_slashes=has_slashes)
+        texts.append(f"/{text}" if is_segment else text)
     return "".join([*texts, quote(path[end:], safe=_LITERAL)])
 
 

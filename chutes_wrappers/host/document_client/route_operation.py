@@ -27,7 +27,10 @@ def read_route_operation(route: Route) -> Operation:
         nodes=nodes,
         parameters=(
             *(_read_parameter(each, properties.get(each.name)) for each in route.parameters),
-            *(OperationParameter(name=name, place="path", is_required=True) for name in undeclared),
+            *(
+                OperationParameter(name=name, place="path", is_required=f"{{/{name}" not in route.target_path)
+                for name in undeclared
+            ),
         ),
         body=_read_body(route, schema),
     )

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from chutes_wrappers.core.path_templates import normalise_template
 from chutes_wrappers.host.discovery.documents import parse_document
 from chutes_wrappers.host.document_client.document_bodies import read_body
 from chutes_wrappers.host.document_client.document_nodes import Nodes, get_list, get_mapping, get_text
@@ -39,6 +41,7 @@ class ServiceDocument:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.nodes = Nodes(document)
+        self._found: dict[tuple[str, str], Operation | None] = {}
         self._items = {
             path: self.nodes.resolve(node)
             for path, node in get_mapping(document, "paths").items()
@@ -50,6 +53,12 @@ class ServiceDocument:
 
         A path whose prefix is that of a declared server is preferred, then the longest declared path.
         """
+        key = method, target_path
+        if key not in self._found:
+            self._found[key] = self._read_operation(method, target_path)
+        return self._found[key]
+
+    def _read_operation(self, method: str, target_path: str) -> Operation | None:
         candidates = [
             (self._is_server_prefix(item, node, prefix), len(path), path, item, node)
             for path, prefix, item in self._find_items(target_path)
@@ -95,9 +104,26 @@ class ServiceDocument:
         """Yield declared path, prefix and path item of each path that ``target_path`` ends with."""
         shape = _VARIABLE.sub("{}", target_path)
         for path, item in self._items.items():
-            declared = _VARIABLE.sub("{}", path)
-            if shape.endswith(declared):
+            declared = next(filter(shape.endswith, self._shapes[path]), None)
+            if declared is not None:
                 yield path, shape[: len(shape) - len(declared)], item
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[str, str]]:
+        """The declared paths with their variables as ``{}``: as they are, and as routes have them."""
+        return {
+            path: (
+                _VARIABLE.sub("{}", path),
+                _VARIABLE.sub("{}", normalise_template(path, self._list_names(item)).text),
+            )
+            for path, item in self._items.items()
+        }
+
+    def _list_names(self, item: Mapping[str, Any]) -> set[str]:
+        owners = (item, *(node for _, node in _iterate_nodes(self.nodes, item)))
+        return {
+            get_text(self.nodes.resolve(node), "name") for owner in owners for node in get_list(owner, "parameters")
+        }
 
     def _is_server_prefix(self, item: Mapping[str, Any], node: Mapping[str, Any], prefix: str) -> bool:
         for owner in (node, item, self.nodes.document):

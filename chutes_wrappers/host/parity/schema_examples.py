@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from chutes_wrappers.core.body_schemas import build_fallback_schema
+from chutes_wrappers.core.path_templates import find_variables
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity.sample_files import make_sample_file
 from chutes_wrappers.host.parity.scalar_examples import build_number, build_text, is_allowed
@@ -28,7 +29,8 @@ _FIXED = "\0fixed"
 def build_example_body(route: Route) -> dict[str, Any]:
     """Return a JSON object that a caller of ``route`` may send: fields that its schema requires or has an example of.
 
-    A form without required fields gets its files: an empty form is of no use to any service. Credentials are left out.
+    A form without required fields gets its files: an empty form is of no use to any service. A variable of the path always
+    has a value. Credentials are left out.
     """
     schema = route.input_schema or build_fallback_schema(route.request) or {}
     credentials = {parameter.name for parameter in route.parameters if parameter.credential}
@@ -40,7 +42,15 @@ def build_example_body(route: Route) -> dict[str, Any]:
         for name in route.request_format.files or ()
         if name in body or sends_all
     }
-    return {**body, **files, **_build_app_files(route, body)}
+    variables = {name: "1" for name in _list_needed_variables(route) if name not in body}
+    return {**variables, **body, **files, **_build_app_files(route, body)}
+
+
+def _list_needed_variables(route: Route) -> list[str]:
+    """Return the variables of the path that a call must have, also if the route does not declare them."""
+    if route.gradio is not None:
+        return []
+    return [variable.name for variable in find_variables(route.target_path) if not variable.is_optional]
 
 
 def _has_required_fields(schema: Mapping[str, Any]) -> bool:

@@ -32,7 +32,7 @@ _WRAPPERS = (
     "value",
     "values",
 )
-_UPDATES = ("PUT", "PATCH")
+_CHANGING = ("PUT", "PATCH", "POST")
 _REMOVING = frozenset({"delete", "remove", "destroy"})
 
 
@@ -73,14 +73,14 @@ def plan_stories(cords: Sequence[PlannedCord]) -> dict[str, tuple[StorySource, .
 
 
 def rank_in_story(cord: PlannedCord) -> tuple[int, int]:
-    """Return the place of a call in its story: create and read, then change, then delete, the deepest path first."""
-    segments = cord.route.target_path.lower().partition("?")[0].split("/")
-    if cord.route.upstream_method == "DELETE" or segments[-1] in _REMOVING:
-        return 2, -len(segments)
-    is_change = cord.route.upstream_method in _UPDATES or (
-        cord.route.upstream_method == "POST" and "{" in cord.route.target_path
-    )
-    return int(is_change), 0
+    """Return the place of a call in its story: create, read, change, and then delete, the deepest path first."""
+    method, path = cord.route.upstream_method, cord.route.target_path.lower().partition("?")[0]
+    segments = path.split("/")
+    if method == "DELETE" or segments[-1] in _REMOVING:
+        return 3, -len(segments)
+    if method == "POST" and "{" not in path:
+        return 0, 0
+    return 2 if method in _CHANGING else 1, 0
 
 
 def find_value(source: StorySource, response: HttpResponse, request: Mapping[str, Any]) -> Any:

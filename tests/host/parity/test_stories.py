@@ -1,0 +1,126 @@
+"""Create, read, update and delete as a story: the order of the calls, and the values that one has from another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
+from chutes_wrappers.core.routes import Route
+from chutes_wrappers.host.parity.comparison import HttpResponse
+from chutes_wrappers.host.parity.example_calls import ExampleCalls, format_name
+from chutes_wrappers.host.parity.stories import StorySource, find_value
+
+NONE = HttpResponse(status=0)
+
+
+def plan(*operations: str) -> tuple[PlannedCord, ...]:
+    """Return the cords of operations such as ``GET /items/{id}``."""
+    routes = [Route(method=text.split()[0], path=text.split()[1]) for text in operations]
+    return plan_cords(routes, 8020, expose=["parameters"]).cords
+
+
+def list_targets(calls: ExampleCalls) -> list[str]:
+    return [f"{cord.route.upstream_method} {cord.route.target_path}" for cord in calls.sort_cords()]
+
+
+def respond(value: Any, status: int = 201) -> HttpResponse:
+    return HttpResponse(status=status, content_type="application/json", body=json.dumps(value).encode())
+
+
+def build_example(
+    target: str, responses: Mapping[str, HttpResponse], *operations: str, **settings: Any
+) -> Mapping[str, Any]:
+    """Return the example of the operation ``target``; ``responses`` are those of the others by their public names."""
+    cords = plan(*operations, target)
+    calls = ExampleCalls(cords=cords, folder=Path(), **{"examples": {}, **settings})
+    cord = next(cord for cord in cords if f"{cord.route.upstream_method} {cord.route.target_path}" == target)
+    return calls.build_call(cord, lambda name: responses.get(name, NONE)).example
+
+
+def test_items_are_created_first_and_deleted_last() -> None:
+    operations = (
+        "DELETE /items",
+        "DELETE /items/{id}",
+        "PUT /items/{id}",
+        "GET /items/{id}",
+        "GET /items",
+        "POST /items",
+    )
+    nested = ("DELETE /items/{id}/tags/{tag}", "POST /items/{id}/remove", "POST /items/{id}/tags")
+    calls = ExampleCalls(cords=plan(*operations, *nested), examples={}, folder=Path())
+    assert list_targets(calls) == [
+        "POST /items", "GET /items", "GET /items/{id}", "PUT /items/{id}", "POST /items/{id}/tags",
+        "DELETE /items/{id}/tags/{tag}", "POST /items/{id}/remove", "DELETE /items/{id}", "DELETE /items",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        ({"id": 7}, 7),
+        ({"name": "n", "petId": "p"}, "p"),
+        ({"pet_id": "p", "id": 7}, "p"),
+        ({"data": {"id": 7}}, 7),
+        ({"pet": {"uuid": "u"}}, "u"),
+        ("p", "p"),
+        ([{"id": 8}, {"id": 9}], 8),
+        ({"pets": [{"id": 8}], "total": 1}, 8),
+        ({"id": True, "name": "n"}, "n"),
+    ],
+)
+def test_the_value_of_a_parameter_is_found_in_the_response(response: Any, expected: Any) -> None:
+    responses = {"POST /pets": respond(response)}
+    assert build_example("GET /pets/{petId}", responses, "POST /pets")["petId"] == expected
+
+
+def test_a_list_helps_where_nothing_was_created() -> None:
+    responses = {"POST /pets": respond({"id": 7}, status=422), "GET /pets": respond([{"id": 3}], status=200)}
+    assert build_example("GET /pets/{id}", responses, "POST /pets", "GET /pets") == {"id": 3}
+    assert build_example("GET /pets/{id}", {}, "POST /pets", "GET /pets") == {"id": "1"}
+    assert build_example("GET /pets/{id}", {"GET /pets": respond([])}, "GET /pets") == {"id": "1"}
+
+
+def test_a_name_that_the_caller_chose_is_in_the_request() -> None:
+    documents = {"POST /user": {"username": "ann", "email": "e"}}
+    example = build_example(
+        "GET /user/{username}", {"POST /user": respond(None)}, "POST /user", document_examples=documents
+    )
+    assert example == {"username": "ann"}
+
+
+def test_each_parameter_of_a_nested_path_has_its_own_source() -> None:
+    responses = {"POST /lists": respond({"id": 1}), "POST /lists/list/items": respond({"id": 2})}
+    operations = ("POST /lists", "POST /lists/{list}/items")
+    assert build_example("GET /lists/{list}/items/{item}", responses, *operations) == {"list": 1, "item": 2}
+
+
+def test_an_example_of_the_module_is_no_story() -> None:
+    responses = {"POST /pets": respond({"id": 7})}
+    examples = {"GET /pets/id": {"id": 1}}
+    assert build_example("GET /pets/{id}", responses, "POST /pets", examples=examples) == {"id": 1}
+    pointed = {"GET /pets/id": {"id": {"answer_of": "POST /pets", "pointer": "/id"}}}
+    assert build_example("GET /pets/{id}", responses, "POST /pets", examples=pointed) == {"id": 7}
+
+
+def test_a_declared_link_comes_first() -> None:
+    link = StorySource(parameter="id", source="POST /pets", pointer="/meta/0/ref")
+    responses = {"POST /pets": respond({"id": 7, "meta": [{"ref": "r"}]})}
+    assert build_example("GET /pets/{id}", responses, "POST /pets", links={"GET /pets/id": (link,)}) == {"id": "r"}
+    assert find_value(link, respond({"meta": {}}), {}) is None
+    assert find_value(StorySource(parameter="id", source="s", field="f"), NONE, {"f": 1}) == 1
+
+
+def test_headers_of_the_module_get_no_made_up_value() -> None:
+    route = Route.model_validate(
+        {"path": "/a", "method": "GET", "parameters": [{"name": "X-Kind", "in": "header", "required": True}],
+         "input_schema": {"type": "object", "properties": {"X-Kind": {}, "q": {}}, "required": ["X-Kind", "q"]}}
+    )  # fmt: skip
+    header_names: Callable[[PlannedCord], list[str]] = lambda cord: ["x-kind"]  # noqa: E731
+    calls = ExampleCalls(cords=plan_cords([route], 8020).cords, examples={}, folder=Path(), header_names=header_names)
+    assert calls.build_call(calls.cords[0], lambda name: NONE).example == {"q": "hello"}
+    assert format_name(calls.cords[0]) == "GET /a"
