@@ -29,11 +29,15 @@ _SUCCESS = re.compile(r"2([0-9]{2}|XX|xx)")
 
 @dataclass(frozen=True, kw_only=True)
 class DeclaredResponse:
-    """A successful response: its media type, its schema when it is JSON, and whether it always streams."""
+    """A successful response: its media type, its schema when it is JSON, and whether it always streams.
+
+    ``others`` are media types that a client gets only when it asks for them.
+    """
 
     content_type: str | None = None
     schema: Any = None
     stream: bool = False
+    others: tuple[str, ...] = ()
 
 
 def read_response(document: Mapping[str, Any], operation: Mapping[str, Any]) -> DeclaredResponse:
@@ -64,7 +68,14 @@ def _select_response(contents: list[dict[str, Any]]) -> DeclaredResponse:
     return DeclaredResponse(
         content_type=media_type if "*" not in media_type else None,
         schema=first_content[media_type] if is_json(media_type) else None,
+        others=tuple(
+            name for name in candidates if name != media_type and "*" not in name and not _are_json(name, media_type)
+        ),
     )
+
+
+def _are_json(*media_types: str) -> bool:
+    return {*media_types} <= {JSON, "text/json", "*/*", "application/*"}
 
 
 def is_json(media_type: str) -> bool:

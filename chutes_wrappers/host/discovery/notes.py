@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterable
 
 from chutes_wrappers.core.routes import Route
+from chutes_wrappers.host.discovery.declared_media import DeclaredResponse
+from chutes_wrappers.host.discovery.operation_parameters import DeclaredParameter
 
 _LABELLED = re.compile(r"(\S+ /.*?|document): (.+)", re.DOTALL)
 # Notes on what callers do not lose are shown last.
-_MINOR = "the body may also be "
+_MINOR = ("the body may also be ", "the response may also be ")
+_MAX_MEDIA_TYPES = 5
 
 
 def group_notes(notes: Iterable[str]) -> list[str]:
@@ -41,3 +44,12 @@ def describe_credentials(routes: Iterable[Route]) -> list[str]:
     return [
         f"{routes_text} credentials: callers send {keys} with each call, or CHUTE_HEADERS in the module sets the header"
     ]
+
+
+def describe_other_responses(response: DeclaredResponse, parameters: Iterable[DeclaredParameter]) -> list[str]:
+    """Return a note on the media types of a response that no call asks for; a parameter ``Accept`` can."""
+    names = {declared.parameter.name.lower() for declared in parameters if declared.parameter.place == "header"}
+    if not response.others or "accept" in names:
+        return []
+    others = ", ".join(response.others[:_MAX_MEDIA_TYPES])
+    return [f"the response may also be {others}: no call asks for it with Accept"]

@@ -25,6 +25,7 @@ from chutes_wrappers.core.routes import (
     SkippedRoute,
 )
 from chutes_wrappers.host.discovery import declared_media, operation_parameters, request_bodies, servers
+from chutes_wrappers.host.discovery.notes import describe_other_responses
 from chutes_wrappers.host.discovery.operation_parameters import DeclaredParameter
 from chutes_wrappers.host.discovery.references import ReadingTime, resolve_node
 from chutes_wrappers.host.discovery.request_bodies import Body
@@ -279,7 +280,8 @@ class _OperationReader:
         )
         own_servers = operation.node if operation.node.get("servers") else operation.item
         server_notes = find_server_notes(self._document, own_servers)
-        self._add_notes(label, (*(body.notes if body else ()), *server_notes))
+        response_notes = describe_other_responses(response, parameters)
+        self._add_notes(label, (*(body.notes if body else ()), *server_notes, *response_notes))
         content_type = response.content_type if response.content_type != declared_media.JSON else None
         public_schema = request_bodies.build_public_schema(self._shapes, body, parameters)
         return route.model_copy(

@@ -258,7 +258,7 @@ def test_path_variables_of_other_frameworks_are_parameters(
 
 
 def test_credentials_cookies_and_parts_reach_the_route() -> None:
-    document = {
+    document: dict[str, Any] = {
         "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}},
         "security": [{"key": []}],
     }
@@ -307,6 +307,6 @@ def test_notes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_parameters_of_one_name_are_noted() -> None:
-    parameters = [{"name": "id", "in": place, "schema": {}} for place in ("query", "path")]
+    parameters: list[Any] = [{"name": "id", "in": place, "schema": {}} for place in ("query", "path")]
     (note,) = read_paths({"/a/{id}": {"get": {"parameters": parameters}}}).notes
     assert note == "GET /a/{id}: query `id` has the name of the path parameter: a call sets one"

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
 from chutes_wrappers.core.routes import Parameter, Route
 from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.notes import describe_credentials, group_notes
 from chutes_wrappers.host.discovery.probing import Finding
-from chutes_wrappers.host.discovery.specification import Operations
+from chutes_wrappers.host.discovery.specification import Operations, read_operations
 
 KEY = Parameter.model_validate({"name": "X-API-Key", "in": "header", "credential": True})
 
@@ -37,6 +39,16 @@ def test_keys_that_are_credentials_are_described_once() -> None:
         "2 routes take credentials: callers send `X-API-Key` with each call, or CHUTE_HEADERS in the module sets the header"
     ]
     assert describe_credentials(routes[2:]) == []
+
+
+def test_media_types_of_responses_that_no_call_asks_for_are_noted() -> None:
+    names = ("application/json", "text/json", "text/csv", "*/*", "text/event-stream")
+    response: dict[str, Any] = {"content": {name: {} for name in names}}
+    document: dict[str, Any] = {"openapi": "3.1.0", "paths": {"/a": {"get": {"responses": {"200": response}}}}}
+    (note,) = read_operations(document, port=80, prefix="").notes
+    assert note == "GET /a: the response may also be text/csv: no call asks for it with Accept"
+    document["paths"]["/a"]["get"]["parameters"] = [{"name": "accept", "in": "header", "schema": {}}]
+    assert read_operations(document, port=80, prefix="").notes == ()
 
 
 def test_the_manifest_has_all_notes_and_the_report_the_first_ten() -> None:
