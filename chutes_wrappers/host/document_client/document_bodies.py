@@ -74,6 +74,7 @@ def _read_content(nodes: Nodes, content: Mapping[str, Mapping[str, Any]], *, is_
     return OperationBody(
         kind=kind,
         content_type="" if "*" in name or _strip_parameters(name) in (*_MULTIPART, _FORM) else name,
+        media_range=name if "*" in name else "",
         schema=schema,
         is_wrapped=_is_wrapped(nodes, schema) if kind == "json" else None,
         is_required=is_required,

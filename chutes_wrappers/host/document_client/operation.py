@@ -40,11 +40,14 @@ class OperationParameter:
 class OperationBody:
     """A request body in one media type. ``files`` are fields with files, None if they are unknown.
 
+    ``content_type`` is empty for a ``media_range``, of which the caller chooses one.
+
     ``is_wrapped``: callers send the value as ``{"body": …}``; None: where they send nothing else.
     """
 
     kind: BodyKind
     content_type: str = ""
+    media_range: str = ""
     schema: Any = None
     is_wrapped: bool | None = None
     is_required: bool = False

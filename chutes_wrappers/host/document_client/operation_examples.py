@@ -45,7 +45,7 @@ def _has_example(operation: Operation, parameter: OperationParameter) -> bool:
 
 def _build_body_fields(operation: Operation, body: OperationBody) -> dict[str, Any]:
     if body.kind == "binary":
-        sample = make_sample_file("data", body.content_type)
+        sample = make_sample_file("data", body.content_type or body.media_range)
         # The operation's own media type is sent, unless it is a range.
         return {"data": sample["data"], **({} if body.content_type else {"content_type": sample["content_type"]})}
     if body.kind == "text":

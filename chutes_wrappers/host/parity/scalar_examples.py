@@ -54,13 +54,12 @@ def build_number(node: Mapping[str, Any], *, is_whole: bool) -> float:
     step = _to_fraction(node.get("multipleOf")) or (Fraction(1) if is_whole else None)
     if is_whole and step is not None and step.denominator != 1:
         step = Fraction(step.numerator)
-    start = (
-        low
-        if low is not None
-        else Fraction(1)
-        if high is None or high > 1 or (high == 1 and not is_below)
-        else high - (step or 1)
-    )
+    if low is not None:
+        start = low
+    elif high is None or high > 1 or (high == 1 and not is_below):
+        start = Fraction(1)
+    else:
+        start = high - (step or 1) if is_below else high - (high % step if step else 0)
     if step is None:
         has_room = high is not None and high > start
         number = start + (
@@ -70,7 +69,8 @@ def build_number(node: Mapping[str, Any], *, is_whole: bool) -> float:
         number = -(-start // step) * step
         number += step if is_above and low is not None and number <= low else 0
     try:
-        return int(number) if number.denominator == 1 and is_whole else _to_float(number)
+        value = _to_float(number)
+        return int(number) if number.denominator == 1 and is_whole else value
     except (ValueError, OverflowError):
         return 1
 
@@ -92,9 +92,9 @@ def _read_limit(node: Mapping[str, Any], keyword: str, exclusive: str, choose: A
 
 
 def _to_fraction(value: Any) -> Fraction | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return Fraction(str(value)) if isinstance(value, float) else Fraction(value)
+    if isinstance(value, float):
+        return Fraction(str(value)) if math.isfinite(value) else None
+    return Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def build_text(node: Mapping[str, Any]) -> str:

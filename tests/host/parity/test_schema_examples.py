@@ -165,3 +165,58 @@ def test_an_invalid_schema_gives_a_value_and_no_error(schema: Schema, kind: str)
 
 def test_a_text_is_as_long_as_its_schema_requires() -> None:
     assert len(build_field({"type": "string", "minLength": 40})) == 40
+
+
+ALTERNATIVES = {
+    "oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}],
+    "discriminator": {"propertyName": "kind", "mapping": {"cat": "#/$defs/Cat", "dog": "#/$defs/Dog"}},
+}
+CAT = {
+    "type": "object",
+    "properties": {"kind": {"type": "string"}, "n": {"type": "integer"}},
+    "required": ["kind", "n"],
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "string", "default": None, "enum": ["a"]}, "a"),
+        ({"type": "string", "enum": ["a", "b"], "example": "c"}, "a"),
+        ({"type": "integer", "example": "five", "minimum": 3}, 3),
+        ({"type": "string", "pattern": "^[0-9]{4}$"}, "0000"),
+        ({"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2, "uniqueItems": True}, ["a", "b"]),
+        ({"type": "array", "items": {"type": "integer"}, "minItems": 3, "uniqueItems": True}, [1, 2, 3]),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 2, "uniqueItems": True}, ["hello", "hell1"]),
+        ({"type": "array", "contains": {"const": 5}, "items": {"type": "integer"}, "minItems": 1}, [5]),
+        ({"type": "object", "minProperties": 2, "properties": {"a": {"const": 1}}}, {"a": 1, "key1": "hello"}),
+        ({"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"], "dependentRequired": {"a": ["b"]}},
+         {"a": 1, "b": "hello"}),
+        ({"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"],
+          "if": {"properties": {"a": {"const": 1}}}, "then": {"required": ["b"], "properties": {"b": {"const": 2}}},
+          "else": {"required": ["c"]}}, {"a": 1, "b": 2}),
+        (ALTERNATIVES, {"kind": "cat", "n": 1}),
+    ],
+)  # fmt: skip
+def test_a_value_for_each_keyword(schema: Schema, expected: Any) -> None:
+    assert build_field(schema, Cat=CAT, Dog={"type": "object", "required": ["bark"]}) == expected
+
+
+def test_what_a_service_sets_itself_and_credentials_are_left_out() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"id": {"readOnly": True}, "name": {"const": "n"}, "X-Key": {"type": "string"}},
+        "required": ["id", "name", "X-Key"],
+    }
+    parameters = [{"name": "X-Key", "in": "header", "credential": True}]
+    assert build_example(schema, parameters=parameters) == {"name": "n"}
+
+
+def test_a_file_has_the_media_type_that_is_declared_for_its_part() -> None:
+    request = {"encoding": "multipart", "files": ["f"], "parts": {"f": {"content_type": "image/webp, application/pdf"}}}
+    route = Route.model_validate({"path": "/a", "request": request})
+    assert build_example_body(route)["f"]["content_type"] == "image/webp"
+
+
+def test_a_variable_of_the_path_has_a_value() -> None:
+    assert build_example_body(Route(path="/a", target_path="/a/{id}/{rest:path}{/more}")) == {"id": "1", "rest": "1"}
