@@ -5,20 +5,33 @@ A document may be invalid anywhere: what is not of the expected kind is read as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin, urlsplit
 
 # More references in a row are circular.
 _MAX_CHAIN_LENGTH = 50
 _MAX_PARTS = 200
+_MAX_FILES = 100
+_MAX_DEPTH = 200
 
 
 class Nodes:
-    """Resolves references within one document, which are JSON pointers (RFC 6901)."""
+    """Resolves references, which are JSON pointers (RFC 6901) into the document at ``location``, or into other files.
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    ``load`` returns the parsed file at a path of the same service, or None. Files elsewhere are not read.
+    """
+
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        location: str = "/",
+        load: Callable[[str], Any] = lambda path: None,
+    ) -> None:
         self.document = document
+        self._location = location
+        self._load = load
+        self._files: dict[str, Any] = {}
 
     def resolve(self, node: Any) -> dict[str, Any]:
         """Return the object that ``node`` refers to, with the keys beside its ``$ref`` on top; empty if there is none."""
@@ -33,11 +46,10 @@ class Nodes:
         return {}
 
     def look_up(self, reference: str) -> Any:
-        """Return the value at a reference within the document, or None."""
-        if not reference.startswith("#"):
-            return None
-        target: Any = self.document
-        for token in reference[1:].split("/")[1:]:
+        """Return the value at a reference, or None."""
+        url, _, fragment = reference.partition("#")
+        target = self._read_file(url) if url else self.document
+        for token in fragment.split("/")[1:]:
             key = unquote(token).replace("~1", "/").replace("~0", "~")
             if isinstance(target, Mapping):
                 target = target.get(key)
@@ -46,6 +58,21 @@ class Nodes:
             else:
                 return None
         return target
+
+    def _read_file(self, url: str) -> Any:
+        """Return the file at ``url``, with absolute paths in its references; None for a file that cannot be used."""
+        try:
+            parts = urlsplit(urljoin(self._location, url))
+        except ValueError:
+            return None
+        if parts.scheme or parts.netloc:
+            return None
+        path = parts.path
+        if path == self._location:
+            return self.document
+        if path not in self._files and len(self._files) < _MAX_FILES:
+            self._files[path] = _make_references_absolute(self._load(path), path)
+        return self._files.get(path)
 
     def iterate_parts(self, schema: Any) -> Iterator[dict[str, Any]]:
         """Yield a schema and everything that it is composed of: its target, ``allOf``, and its alternatives."""
@@ -73,6 +100,20 @@ class Nodes:
         for part in self.iterate_parts(schema):
             properties = {**get_mapping(part, "properties"), **properties}
         return properties
+
+
+def _make_references_absolute(node: Any, path: str, depth: int = 0) -> Any:
+    if depth > _MAX_DEPTH:
+        return None
+    if isinstance(node, list):
+        return [_make_references_absolute(child, path, depth + 1) for child in node]
+    if not isinstance(node, Mapping):
+        return node
+    copy = {key: _make_references_absolute(child, path, depth + 1) for key, child in node.items()}
+    if isinstance(node.get("$ref"), str):
+        url, hash_, fragment = node["$ref"].partition("#")
+        copy["$ref"] = f"{urljoin(path, url) if url else path}{hash_}{fragment}"
+    return copy
 
 
 def get_mapping(node: Mapping[str, Any], key: str) -> Mapping[str, Any]:

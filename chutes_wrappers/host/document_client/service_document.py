@@ -5,13 +5,15 @@ This module shares no code with discovery's readers of operations: what they los
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.path_templates import normalise_template
 from chutes_wrappers.host.discovery.documents import parse_document
 from chutes_wrappers.host.document_client.document_bodies import read_body
@@ -39,8 +41,8 @@ class Link:
 class ServiceDocument:
     """The operations of one specification."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self.nodes = Nodes(document)
+    def __init__(self, document: Mapping[str, Any], nodes: Nodes | None = None) -> None:
+        self.nodes = nodes or Nodes(document)
         self._found: dict[tuple[str, str], Operation | None] = {}
         self._items = {
             path: self.nodes.resolve(node)
@@ -133,9 +135,26 @@ class ServiceDocument:
         return not prefix
 
 
-def read_service_document(data: bytes, content_type: str = "") -> ServiceDocument:
-    """Return the specification in a response of the service. Raises WrapperError, which says what it is instead."""
-    return ServiceDocument(parse_document(data, content_type))
+def read_service_document(
+    data: bytes,
+    content_type: str = "",
+    location: str = "/",
+    read_file: Callable[[str], bytes | None] = lambda path: None,
+) -> ServiceDocument:
+    """Return the specification in a response of the service, whose path was ``location``.
+
+    ``read_file`` returns another file of the service that the specification refers to. Raises WrapperError, which says what
+    the response is instead.
+    """
+
+    def load(path: str) -> Any:
+        content = read_file(path)
+        with contextlib.suppress(WrapperError):
+            return parse_document(content) if content is not None else None
+        return None
+
+    document = parse_document(data, content_type)
+    return ServiceDocument(document, Nodes(document, location, load))
 
 
 def _find_node(nodes: Nodes, item: Mapping[str, Any], method: str) -> dict[str, Any] | None:

@@ -121,3 +121,26 @@ def test_links_say_where_a_parameter_comes_from() -> None:
     tag = StorySource(parameter="tag", source="POST /items", field="tag")
     found = DirectClient(documents={PORT: ServiceDocument(document)}).find_links(cords)
     assert sorted(found.values(), key=len) == [(source,), (source, tag)]
+
+
+def test_a_specification_in_several_files_is_read_as_one() -> None:
+    files = {
+        "/docs/paths/x.yaml": b"get: {parameters: [{$ref: '../shared.json#/p'}, {$ref: '#/q'}]}\nq: {name: q, in: query}",
+        "/docs/shared.json": b'{"p": {"$ref": "#/real"}, "real": {"name": "p", "in": "query", "schema": {"$ref": "api.json#/n"}}}',
+    }
+    root = b'{"openapi": "3.1.0", "paths": {"/x": {"$ref": "paths/x.yaml"}}, "n": {"const": 5}}'
+    document = read_service_document(root, location="/docs/api.json", read_file=files.get)
+    operation = document.find_operation("GET", "/x")
+    assert operation is not None
+    assert [(each.name, operation.nodes.resolve(each.schema).get("const")) for each in operation.parameters] == [
+        ("p", 5),
+        ("q", None),
+    ]
+
+
+def test_files_of_other_hosts_are_not_read() -> None:
+    read: list[str] = []
+    root = b'{"openapi": "3.1.0", "paths": {"/x": {"$ref": "http://elsewhere/x"}, "/y": {"$ref": "//e/y"}}}'
+    document = read_service_document(root, read_file=lambda path: read.append(path))
+    assert document.find_operation("GET", "/x") is None
+    assert read == []
