@@ -160,7 +160,7 @@ def _find_header_loss(node: Mapping[str, Any], label: str, nodes: Iterable[Mappi
     if name == "content-type":
         return _find_content_type_loss(node, label)
     if name == "accept-encoding":
-        return f"{label}: the gateway decodes no response, so it asks for none encoded" if _is_needed(node) else ""
+        return f"{label}: the gateway decodes no response" if _is_needed(node) else ""
     if name == "cookie" and any(other.get("in") == "cookie" for other in nodes):
         return f"{label}: the cookies that the operation declares are sent in it"
     return None

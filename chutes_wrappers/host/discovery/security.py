@@ -24,12 +24,18 @@ _CHALLENGE_SCHEMES = frozenset(
 
 
 class SecurityReader:
-    """The security schemes of one document; each is read once. ``used`` has the names that operations require."""
+    """The security schemes of one document; each is read once. ``used`` has the names that operations require.
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    Documents often declare schemes, and forget to require them. So without ``security`` in the document and in all of its
+    ``operations``, every operation may need any of them.
+    """
+
+    def __init__(self, document: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> None:
         self.used: set[str] = set()
         self._document = document
         self._schemes = _collect_schemes(document)
+        is_required = "security" in document or any("security" in operation for operation in operations)
+        self._default = document.get("security", []) if is_required else [{name: []} for name in self._schemes]
         self._results: dict[str, tuple[DeclaredParameter | None, str | None]] = {}
 
     def read_credentials(self, operation: Mapping[str, Any]) -> tuple[list[DeclaredParameter], list[str]]:
@@ -37,7 +43,7 @@ class SecurityReader:
 
         None is required: with ``{}`` the call needs none, and the module's headers may contain it.
         """
-        names, problems = self._read_names(operation.get("security", self._document.get("security", [])))
+        names, problems = self._read_names(operation.get("security", self._default))
         credentials: dict[tuple[str, str], DeclaredParameter] = {}
         for name in names:
             self.used.add(name)
@@ -56,11 +62,10 @@ class SecurityReader:
         for name in self._schemes:
             if name not in self.used:
                 credential, problem = self._read_scheme(name)
-                place = f" ({_describe_place(credential)})" if credential else f" {problem}" if problem else ""
-                notes.append(
-                    f"security scheme `{name[:100]}`{place} is declared, but no operation requires it: set its header in "
-                    "CHUTE_HEADERS if the service needs it"
-                )
+                place = f" ({_describe_place(credential)})" if credential else ""
+                advice = "; CHUTE_HEADERS can set it" if credential and credential.parameter.place != "query" else ""
+                reason = problem or f"left out: no operation requires it{advice}"
+                notes.append(f"security scheme `{name[:100]}`{place} {reason}")
         return notes
 
     def _read_names(self, requirements: Any) -> tuple[list[str], list[str]]:

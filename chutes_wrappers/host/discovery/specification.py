@@ -149,7 +149,8 @@ def read_operations(
             skipped.append(SkippedRoute(path=shortened_path, method=operation.method, port=port, reason=str(problem)))
     routes = _separate_paths(candidate.route for candidate in candidates.values())
     published_routes, hidden = assign_public_paths(routes, expose)
-    reader = _OperationReader(document, reading_time)
+    nodes = (candidate.operation.node for candidate in candidates.values())
+    reader = _OperationReader(document, SecurityReader(document, nodes), reading_time)
     routes = [reader.describe(route, candidates[_build_key(route)]) for route in published_routes]
     return Operations(
         routes=tuple(routes), skipped=(*skipped, *hidden), notes=(*reader.notes, *reader.describe_document())
@@ -253,13 +254,13 @@ def _is_method(text: str) -> bool:
 class _OperationReader:
     """Reads the requests and responses of operations of one document; ``notes`` lists what could not be read."""
 
-    def __init__(self, document: Mapping[str, Any], reading_time: ReadingTime) -> None:
+    def __init__(self, document: Mapping[str, Any], security: SecurityReader, reading_time: ReadingTime) -> None:
         self.notes: list[str] = []
         self._note_count = 0
         self._document = document
         self._reading_time = reading_time
         self._shapes = Shapes(document, reading_time)
-        self._security = SecurityReader(document)
+        self._security = security
         self._dialect_30 = str(document.get("openapi", "2"))[:3] in ("2", "3", "3.0")
         self._schema_bytes_left = MAX_TOTAL_SCHEMA_BYTES
 

@@ -12,7 +12,7 @@ API_KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 
 def read_keys(schemes: Any, security: Any, **document: Any) -> tuple[list[tuple[str, str]], list[str]]:
     document = document or {"openapi": "3.1.0", "components": {"securitySchemes": schemes}}
-    credentials, problems = SecurityReader(document).read_credentials({"security": security})
+    credentials, problems = SecurityReader(document, [{"security": security}]).read_credentials({"security": security})
     assert all(each.parameter.credential and not each.parameter.required for each in credentials)
     return [(each.parameter.place, each.parameter.name) for each in credentials], problems
 
@@ -89,16 +89,26 @@ def test_requirements_of_all_alternatives_are_keys(security: Any, count: int, pr
 
 
 def test_the_document_says_it_for_operations_that_do_not() -> None:
-    reader = SecurityReader({"security": [{"a": []}], "components": {"securitySchemes": {"a": API_KEY, "b": API_KEY}}})
+    schemes = {"a": API_KEY, "b": API_KEY, "c": {**API_KEY, "in": "query"}, "d": {"type": "mutualTLS"}}
+    reader = SecurityReader({"security": [{"a": []}], "components": {"securitySchemes": schemes}}, [])
     assert len(reader.read_credentials({})[0]) == 1
     assert reader.read_credentials({"security": []}) == ([], [])
-    (note,) = reader.describe_unused()
-    assert note.startswith("security scheme `b` (header X-API-Key) is declared, but no operation requires it")
+    assert reader.describe_unused() == [
+        "security scheme `b` (header X-API-Key) left out: no operation requires it; CHUTE_HEADERS can set it",
+        "security scheme `c` (query X-API-Key) left out: no operation requires it",
+        "security scheme `d` left out: the platform ends TLS, so no client certificate reaches the service",
+    ]
+
+
+def test_schemes_that_nothing_requires_are_keys_of_all_operations() -> None:
+    reader = SecurityReader({"components": {"securitySchemes": {"a": API_KEY}}}, [{}])
+    assert [each.parameter.name for each in reader.read_credentials({})[0]] == ["X-API-Key"]
+    assert reader.describe_unused() == []
 
 
 def test_the_forms_of_one_header_are_described_together() -> None:
     schemes = {"a": {"type": "http", "scheme": "basic"}, "b": {"type": "oauth2"}}
-    reader = SecurityReader({"components": {"securitySchemes": schemes}})
+    reader = SecurityReader({"components": {"securitySchemes": schemes}}, [])
     (credential,), _ = reader.read_credentials({"security": [{"a": []}, {"b": []}]})
     assert credential.schema["description"] == (
         "The whole value: Basic and the base64 of user:password. Or: The whole value: Bearer and the token."
@@ -106,7 +116,7 @@ def test_the_forms_of_one_header_are_described_together() -> None:
 
 
 def test_a_declared_header_of_the_same_name_is_the_same_key() -> None:
-    credentials, _ = SecurityReader({"components": {"securitySchemes": {"a": API_KEY}}}).read_credentials(
+    credentials, _ = SecurityReader({"components": {"securitySchemes": {"a": API_KEY}}}, []).read_credentials(
         {"security": [{"a": []}]}
     )
     header = {"in": "header", "name": "x-api-key", "required": True, "schema": {"type": "string", "maxLength": 9}}
