@@ -22,6 +22,7 @@ from chutes_wrappers.host.forwarding.browser_cookies import (
     remove_cookies,
 )
 from chutes_wrappers.host.forwarding.local_names import LocalNames, get_header
+from chutes_wrappers.host.forwarding.request_targets import normalise_target
 from chutes_wrappers.host.forwarding.response_heads import build_response, encode_headers
 from chutes_wrappers.host.forwarding.transport import ForwardingError, Transport
 from chutes_wrappers.runtime.response_heads import MAX_HEAD_BYTES
@@ -30,6 +31,7 @@ from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
 # In base64 it must fit into what the instance accepts as one call.
 LARGEST_BODY_BYTES = 700 * 1024**2
 PIECE_BYTES = 256 * 1024
+_OWN_NAME = "127.0.0.1"
 _BODILESS = frozenset({204, 304})
 _REDIRECT_STATUS = 307
 _LONGEST_REDIRECT_S = 10.0
@@ -106,14 +108,19 @@ class ClientConnection:
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()
         )
         method = self._method = request.method.decode("ascii")
-        target = request.target.decode("ascii")
-        headers = self._context.restore_origin(method, target, headers)
-        if refusal := self._context.guard.find_refusal(method, headers):
-            raise ForwardingError(REFUSAL_STATUS, refusal)
-        if any(name.lower() == "upgrade" and "websocket" in value.lower() for name, value in headers):
-            raise ForwardingError(501, _WEB_SOCKETS)
         if method == "CONNECT":
             raise ForwardingError(501, "CONNECT cannot be forwarded: this server is not a proxy. Use its URL itself.")
+        if request.http_version == b"1.0" and not get_header(headers, "host"):
+            # Only HTTP/1.0 may leave it out. Browsers never use that.
+            headers = (("Host", f"{_OWN_NAME}:{self._context.names.port}"), *headers)
+        target, authority = normalise_target(method, request.target.decode("ascii"))
+        headers = self._context.restore_origin(method, target, headers)
+        self._check(method, headers)
+        if authority is not None:  # it overrides the Host header (RFC 9112, section 3.2.2)
+            headers = (("Host", authority), *(header for header in headers if header[0].lower() != "host"))
+            self._check(method, headers)
+        if any(name.lower() == "upgrade" and "websocket" in value.lower() for name, value in headers):
+            raise ForwardingError(501, _WEB_SOCKETS)
         return TunnelCall(
             port=self._context.names.service_port,
             method=method,
@@ -121,6 +128,10 @@ class ClientConnection:
             headers=headers,
             body=await self._read_body(),
         )
+
+    def _check(self, method: str, headers: tuple[Header, ...]) -> None:
+        if refusal := self._context.guard.find_refusal(method, headers):
+            raise ForwardingError(REFUSAL_STATUS, refusal)
 
     async def _read_body(self) -> bytes:
         if self._protocol.they_are_waiting_for_100_continue:
