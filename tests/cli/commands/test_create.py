@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,11 @@ from chutes_wrappers.cli.commands.create import CreateOptions, create
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
 from chutes_wrappers.host.creation.image_config import ImageFacts
+from chutes_wrappers.host.discovery.fetching import Service
+from chutes_wrappers.host.discovery.probing import Bounds, probe
+from chutes_wrappers.host.modules.module_facts import ModuleFacts, read_module
 from tests.hostile_text import ATTACK, FORGED
+from tests.upstreams.recording import RecordedReply, RecordedRequest, Recorder, serve_recorder
 
 IMAGE = "vendor/ocr:1"
 FILES = {
@@ -232,3 +238,68 @@ def test_labels_of_an_image_that_only_its_registry_has_are_read(
     monkeypatch.setattr(command, "fetch_image_facts", lambda reference: facts)
     create(IMAGE, CreateOptions())
     assert "the platform's GPU, pro_6000 (Blackwell), needs 12.8" in " ".join(capsys.readouterr().err.split())
+
+
+DOCUMENT = {
+    "openapi": "3.1.0",
+    "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}},
+    "security": [{"key": []}],
+    "paths": {"/models": {"get": {}}, "/say": {"post": {}}},
+}
+
+
+def serve_secured(document_status: int, route_status: int) -> contextlib.AbstractContextManager[Recorder]:
+    def reply(request: RecordedRequest) -> RecordedReply:
+        if request.target == "/openapi.json" and document_status == 200:
+            return RecordedReply(body=json.dumps(DOCUMENT).encode())
+        is_document = request.target == "/openapi.json"
+        return RecordedReply(status=document_status if is_document else route_status)
+
+    return serve_recorder(reply)
+
+
+def discover_at(port: int) -> Discovery:
+    def discovery(facts: ModuleFacts, engine: Engine, observe: Any) -> None:
+        service = Service(port=9000, root=f"http://127.0.0.1:{port}", headers=facts.headers)
+        findings = asyncio.run(probe([service], bounds=Bounds(timeout_s=60, settle_s=0.01), report=lambda line: None))
+        observe(findings)
+        if not findings[0].operations.routes:
+            raise WrapperError("nothing to publish", next_step="correct it")
+
+    return discovery
+
+
+@pytest.mark.parametrize("route_status", [401, 403])
+def test_the_header_that_a_service_wants_is_written_with_what_to_do(
+    route_status: int, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve_secured(200, route_status) as service:
+        patch_engine(monkeypatch, Engine(), discover_at(service.port))
+        assert create(IMAGE, CreateOptions()) == 0
+    source = (folder / "deploy_ocr.py").read_text()
+    assert "SERVICE_PORTS = [9000]\n# GET " in source
+    assert f"returned {route_status}" in source
+    assert '\nCHUTE_HEADERS = {"X-API-Key": "${SERVICE_KEY}"}\n' in source
+    assert "./deploy.sh --secret ocr SERVICE_KEY" in source
+    assert read_module(folder / "deploy_ocr.py").headers.variables == ("SERVICE_KEY",)
+    assert "export SERVICE_KEY" in capsys.readouterr().err
+
+
+def test_credentials_that_are_only_declared_are_a_comment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_secured(200, 404) as service:
+        patch_engine(monkeypatch, Engine(), discover_at(service.port))
+        assert create(IMAGE, CreateOptions()) == 0
+    assert '\n# CHUTE_HEADERS = {"X-API-Key": "${SERVICE_KEY}"}\n' in (folder / "deploy_ocr.py").read_text()
+    assert not read_module(folder / "deploy_ocr.py").headers
+
+
+def test_a_service_that_refuses_even_its_document_names_the_next_step(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve_secured(401, 401) as service:
+        patch_engine(monkeypatch, Engine(), discover_at(service.port))
+        with pytest.raises(WrapperError, match="nothing to publish"):
+            create(IMAGE, CreateOptions())
+    output_text = capsys.readouterr().err
+    assert "the service wants credentials" in output_text
+    assert "documentation names the header" in output_text

@@ -10,10 +10,12 @@ from chutes_wrappers.cli.commands import discover
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, load_manifest
+from chutes_wrappers.core.module_headers import parse_headers
 from chutes_wrappers.core.platform_rules import INSTANCE_SHM_BYTES
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from tests.host.discovery.engines import FakeContainer, FakeEngine
 from tests.scenario import find_free_port
+from tests.upstreams.recording import RecordedReply, RecordedRequest, serve_recorder
 from tests.upstreams.scripted import json_reply, serve_script
 
 
@@ -100,6 +102,36 @@ def test_by_default_the_manifest_is_written_beside_the_module(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "1 routes, 1 skipped" in printed.err
+
+
+def test_the_module_s_headers_open_a_service_and_their_variables_are_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {"openapi": "3.1.0", "paths": {"/say": {"get": {}}}}
+
+    def reply(request: RecordedRequest) -> RecordedReply:
+        if request.headers.get("authorization") != "Bearer k1":
+            return RecordedReply(status=401)
+        is_document = request.target == "/openapi.json"
+        return RecordedReply(body=json.dumps(document).encode()) if is_document else RecordedReply(status=404)
+
+    module = facts(tmp_path, headers=parse_headers({"Authorization": "Bearer ${SAY_KEY}"}, "m.py"))
+    with serve_recorder(reply) as service:
+        engine = FakeEngine(FakeContainer({8020: service.port}))
+        monkeypatch.delenv("SAY_KEY", raising=False)
+        with pytest.raises(ConfigurationError, match="SAY_KEY is not set in your environment"):
+            discover.discover_with_defaults(module, engine)
+        assert engine.started_specs == []
+        monkeypatch.setenv("SAY_KEY", "k1")
+        manifest = discover.discover_with_defaults(module, engine)
+    assert [route.path for route in manifest.routes] == ["/say"]
+    assert engine.started_specs[0].environment == {"SAY_KEY": "k1"}
+
+
+def test_a_service_without_a_setting_is_told_from_one_that_is_broken(tmp_path: Path) -> None:
+    engine = FakeEngine(FakeContainer({8020: find_free_port()}, exit_code=1, lines=["LITELLM_MASTER_KEY is not set"]))
+    with pytest.raises(WrapperError, match="it needs LITELLM_MASTER_KEY, which is not set: the image is not broken"):
+        discover.discover_with_defaults(facts(tmp_path), engine)
 
 
 def test_a_failed_discovery_leaves_the_old_manifest_alone(tmp_path: Path) -> None:
