@@ -19,13 +19,20 @@ class AsyncSession:
     """A session without netrc, cookies, redirects and a limit of connections. It sends no login unencrypted.
 
     A context manager; it belongs to the event loop in which it is created. With ``has_proxies`` the proxies of the environment
-    are used, for hosts in the network. ``options`` are those of aiohttp.ClientSession. Limits: ``runtime/client_sessions.py``.
+    are used, for hosts in the network. ``is_shared`` is whether connections are kept. ``options`` are those of aiohttp.ClientSession. Limits: ``runtime/client_sessions.py``.
     """
 
-    def __init__(self, *, has_proxies: bool = False, headers: Mapping[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        has_proxies: bool = False,
+        is_shared: bool = True,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
         self._has_proxies = has_proxies
         self._headers = dict(headers or {})
-        self._session = open_client_session(make_connector(), **options)
+        self._session = open_client_session(make_connector(is_shared=is_shared), **options)
 
     async def __aenter__(self) -> AsyncSession:
         return self

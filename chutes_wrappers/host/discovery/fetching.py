@@ -85,6 +85,7 @@ class Response:
     path: str
     content_type: str = ""
     body: bytes = b""
+    link: str = ""
     problem: str | None = None
     challenge: str = ""
 
@@ -98,8 +99,12 @@ class NoResponse:
 
 
 def open_session() -> AsyncSession:
-    """Open a session for ``fetch``: no cookies, no proxies, no unbounded decompression."""
+    """Open a session for ``fetch``: no cookies, no proxies, no unbounded decompression.
+
+    Its connections are not kept: a service with one thread waits on a kept one, while other requests wait for the service.
+    """
     return AsyncSession(
+        is_shared=False,
         auto_decompress=False,
         headers={"Accept": "application/json, application/yaml, */*;q=0.5", "Accept-Encoding": "identity"},
     )
@@ -149,6 +154,7 @@ async def _fetch(
                 body=body,
                 problem=problem,
                 challenge=response.headers.get("WWW-Authenticate", ""),
+                link=", ".join(response.headers.getall("Link", [])),
             )
     redirect_url = urljoin(str(url), location)
     next_path = service.path_from_url(redirect_url)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import SkippedRoute
+from chutes_wrappers.host.discovery.document_reader import Get
 from chutes_wrappers.host.discovery.documents import parse_document
 from chutes_wrappers.host.discovery.fetching import Response
 from chutes_wrappers.host.discovery.gradio_routes import is_api_info, read_endpoints
-from chutes_wrappers.host.discovery.search import Get, SearchResult
+from chutes_wrappers.host.discovery.merging import SearchResult
 from chutes_wrappers.host.discovery.specification import Operations
 
 INFO_PATH = "/info"
@@ -30,9 +31,9 @@ async def find_gradio(get: Get, port: int, probe_paths: Iterable[str] = ()) -> S
         response = await get(prefix.removesuffix(API_PREFIX) + "/config")
         config = _parse_response(response) if response else {}
         try:
-            return SearchResult(location=path, operations=read_endpoints(info, config, port=port, prefix=prefix))
+            return SearchResult(locations=(path,), operations=read_endpoints(info, config, port=port, prefix=prefix))
         except WrapperError as error:
-            return SearchResult(location=path, operations=Operations(notes=(f"{path} {error.what}",)))
+            return SearchResult(locations=(path,), operations=Operations(notes=(f"{path} {error.what}",)))
     return None
 
 
@@ -56,7 +57,7 @@ def merge_results(app: SearchResult | None, specification: SearchResult | None) 
         skipped=skipped,
         notes=(*app.operations.notes, *other_operations.notes),
     )
-    return SearchResult(location=app.location, operations=operations)
+    return SearchResult(locations=(*app.locations, *specification.locations), operations=operations)
 
 
 def _build_skipped_route(path: str, method: str, port: int | None) -> SkippedRoute:

@@ -25,7 +25,8 @@ from chutes_wrappers.host.discovery.fetching import (
     open_session,
 )
 from chutes_wrappers.host.discovery.gradio_search import find_gradio, merge_results
-from chutes_wrappers.host.discovery.search import DEFAULT_PATHS, Search, SearchResult
+from chutes_wrappers.host.discovery.merging import SearchResult
+from chutes_wrappers.host.discovery.search import Search
 from chutes_wrappers.host.discovery.specification import Operations
 
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.05, 1.0
@@ -48,18 +49,23 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """The result of probing one port. ``location`` is the path of its specification (None: it publishes none).
+    """The result of probing one port. ``locations`` are the paths of its specifications; none if it publishes none.
 
     ``refusal`` is a request that the service refused for want of credentials.
     """
 
     port: int
     has_responded: bool = False
-    location: str | None = None
+    locations: tuple[str, ...] = ()
     operations: Operations = field(default_factory=Operations)
     readiness: str | None = None
     problems: tuple[str, ...] = ()
     refusal: Refusal | None = None
+
+    @property
+    def location(self) -> str | None:
+        """The path of the first specification, or None."""
+        return self.locations[0] if self.locations else None
 
 
 async def probe(
@@ -72,7 +78,7 @@ async def probe(
     expose: frozenset[Category] = frozenset(),
 ) -> tuple[Finding, ...]:
     """Probe all services in parallel. ``probe_paths`` are tried before the default paths; ``expose`` disables filters."""
-    paths = tuple(dict.fromkeys((*probe_paths, *DEFAULT_PATHS)))
+    paths = tuple(dict.fromkeys(probe_paths))
     async with open_session() as session:
         change = _LastChange()
         probes = (
@@ -126,6 +132,8 @@ class _PortProbe:
         self._readiness_path: str | None = None
         self._loading_path: str | None = None
         self._problems: dict[str, str] = {}
+        self._searches = 0
+        self._is_full_search_due = True
         self._refusal: Refusal | None = None
 
     async def run(self) -> Finding:
@@ -141,6 +149,7 @@ class _PortProbe:
             now = time.monotonic()
             if self._build_snapshot(state) != snapshot:
                 snapshot = self._build_snapshot(state)
+                self._is_full_search_due = self._is_full_search_due or self._searches > 1
                 self._change.record()
             settles_in_s = self._change.changed_at + self._bounds.settle_s - now
             has_settled = state is _State.SETTLING and settles_in_s <= 0
@@ -158,8 +167,8 @@ class _PortProbe:
 
     def _build_snapshot(self, state: _State) -> tuple[object, ...]:
         """Return the state whose difference between two attempts is a change."""
-        location = self._result.location if self._result else None
-        return state, self._has_responded, location, self._loading_path, tuple(self._problems.items())
+        locations = self._result.locations if self._result else ()
+        return state, self._has_responded, locations, self._loading_path, tuple(self._problems.items())
 
     async def _attempt(self) -> _State:
         self._no_response = None
@@ -177,9 +186,13 @@ class _PortProbe:
         return _State.SETTLING if is_certain else _State.PENDING
 
     async def _search(self) -> bool:
-        search = Search(self._get, self._service, self._paths, self._report, self._expose)
+        """Search, with all places only when it may help: a service that is starting would be flooded."""
+        self._searches += 1
+        is_full = self._is_full_search_due and self._searches & (self._searches - 1) == 0
+        search = Search(self._get, self._service, self._paths, self._report, self._expose, is_full=is_full)
         is_certain = await search.run()
-        result, self._problems = search.result, search.problems
+        self._is_full_search_due = self._is_full_search_due and not (is_full and is_certain)
+        result, self._problems = search.result, {**self._problems, **search.problems} if is_certain else search.problems
         if self._no_response is None:
             result = merge_results(await find_gradio(self._get, self._service.port, self._paths), result)
         self._result = result or self._result
@@ -208,15 +221,19 @@ class _PortProbe:
                 return None
         return None
 
-    async def _get(self, path: str, *, timeout_s: float = 60, follow: bool = True) -> Response | None:
+    async def _get(
+        self, path: str, *, timeout_s: float = 60, follow: bool = True, is_optional: bool = False
+    ) -> Response | None:
         if not path.startswith("/"):
             path = "/" + path
         timeout_s = min(timeout_s, self._remaining_s)
         result = await fetch(self._session, self._service, path, timeout_s=timeout_s, follow=follow)
         if isinstance(result, NoResponse):
-            self._no_response = result
+            if not is_optional:
+                self._no_response = result
             return None
-        self._record_refusal(result)
+        if not is_optional:  # a single forbidden page says nothing about the API
+            self._record_refusal(result)
         if not self._has_responded:
             self._has_responded = True
             self._report(f"port {self._service.port} responded after {time.monotonic() - self._started_at:.1f} s")
@@ -260,7 +277,7 @@ class _PortProbe:
         return Finding(
             port=self._service.port,
             has_responded=self._has_responded,
-            location=self._result.location if self._result else None,
+            locations=self._result.locations if self._result else (),
             operations=self._result.operations if self._result else Operations(),
             readiness=self._readiness_path,
             problems=tuple(problems),

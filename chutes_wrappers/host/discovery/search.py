@@ -1,55 +1,60 @@
-"""Search for a service's specification: at the default paths, and at the URLs in its documentation pages."""
+"""Search for the specifications of a service: at the places of frameworks, and at the URLs that its own pages name."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import urljoin
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.exposure import Category
-from chutes_wrappers.host.discovery import documentation_pages, servers, specification
-from chutes_wrappers.host.discovery.bundling import bundle
-from chutes_wrappers.host.discovery.documents import MAX_DOCUMENT_BYTES, parse_document
+from chutes_wrappers.host.discovery import documentation_pages
+from chutes_wrappers.host.discovery.document_reader import DocumentReader, Get
+from chutes_wrappers.host.discovery.documents import parse_document
 from chutes_wrappers.host.discovery.fetching import NOT_FOUND_STATUSES, STARTING_STATUSES, Response, Service
-from chutes_wrappers.host.discovery.references import ReadingTime
-from chutes_wrappers.host.discovery.specification import Operations
+from chutes_wrappers.host.discovery.merging import SearchResult, merge_documents
+from chutes_wrappers.host.discovery.places import DEFAULT_PATHS, DOCUMENTATION_PAGES, FURTHER_PATHS
 
-DEFAULT_PATHS = ("/openapi.json", "/swagger.json", "/docs/openapi.json", "/docs.json")
-DOCUMENTATION_PAGES = ("/docs", "/redoc", "/api/docs", "/v1/docs", "/swagger-ui/index.html")
-_FILE_NAMES = ("openapi.json", "swagger.json", "openapi.yaml", "swagger.yaml")
-FURTHER_PATHS = (
-    "/openapi.yaml",
-    "/swagger.yaml",
-    *(f"{prefix}/{name}" for prefix in ("/api", "/v1", "/api/v1") for name in _FILE_NAMES),
-    "/v3/api-docs",
-    "/apispec_1.json",  # flasgger
-    "/spec.json",
-    "/swagger/v1/swagger.json",
+# Of one search. Files to which a specification refers, and the choice of a prefix, come on top.
+MAX_REQUESTS = 120
+MAX_DOCUMENTS = 20
+_CONCURRENT_REQUESTS = 4
+_MAX_DEPTH = 3
+_PLACE_TIMEOUT_S = 5.0
+_MAX_SILENT_PLACES = 3
+_TOO_MANY_REQUESTS = 429
+_BINARY_TYPES = (
+    "image/",
+    "audio/",
+    "video/",
+    "font/",
+    "application/octet-stream",
+    "application/zip",
+    "application/pdf",
 )
-
-_PREFIX_TIMEOUT_S = 3.0
-
-
-class Get(Protocol):
-    """Requests a path of the service."""
-
-    def __call__(self, path: str, *, timeout_s: float = ..., follow: bool = ...) -> Awaitable[Response | None]:
-        """GET ``path``; None when there is no response. ``follow`` is whether to follow redirects."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """A specification: its path and its operations."""
+class _Place:
+    """A path to request.
 
-    location: str
-    operations: Operations
+    ``is_page``: not reported when it has no specification. ``depth``: how many pages led to it. ``base`` is the path to which
+    URLs in it are relative, if not its own: those in a script are relative to the page.
+    """
+
+    path: str
+    is_page: bool = False
+    depth: int = 0
+    base: str = ""
 
 
 class Search:
-    """One request to each candidate path. ``problems`` maps a path to what it returned instead of a specification."""
+    """One request to each place. ``problems`` maps a path to what it returned instead of a specification.
+
+    ``paths`` are the user's. If they have routes, no other place is requested. ``is_full`` is whether places other than those
+    and DEFAULT_PATHS are requested.
+    """
 
     def __init__(
         self,
@@ -58,139 +63,130 @@ class Search:
         paths: tuple[str, ...],
         report: Callable[[str], None],
         expose: frozenset[Category] = frozenset(),
+        *,
+        is_full: bool = True,
     ) -> None:
         self.problems: dict[str, str] = {}
         self.result: SearchResult | None = None
         self._get = get
-        self._service = service
+        self._reader = DocumentReader(get, service, report, expose)
         self._paths = paths
-        self._report = report
-        self._expose = expose
-        self._file_bytes_left = MAX_DOCUMENT_BYTES
-        self._reading_time = ReadingTime()
+        self._is_full = is_full
+        self._requested: set[str] = set()
+        self._linked: list[_Place] = []
+        self._results: list[SearchResult] = []
+        # What was read already, by its hash: a server may have one response for all paths.
+        self._known_problems: dict[bytes, str | None] = {}
 
     async def run(self) -> bool:
-        """Set ``result`` to the first specification with routes, else to the first one. Return whether all responses were final."""
+        """Set ``result`` to what all specifications describe. Return whether all responses were final."""
         is_certain = True
-        async for path in self._iterate_candidates():
-            response = await self._get(path)
-            if response is None:
+        for paths in (self._paths, DEFAULT_PATHS):
+            statuses = await self._read_places(_Place(path=path) for path in paths)
+            if None in statuses:
                 return False
-            is_certain = is_certain and response.status not in STARTING_STATUSES
-            result = await self._read_specification(path, response)
-            if result and (self.result is None or result.operations.routes):
-                self.result = result
-            if result and result.operations.routes:
-                break
+            is_certain = is_certain and STARTING_STATUSES.isdisjoint(statuses)
+            if paths and paths is self._paths and any(result.operations.routes for result in self._results):
+                self.result = merge_documents(self._results)
+                return is_certain
+        if self._is_full and not STARTING_STATUSES.issuperset(statuses):
+            is_certain = await self._read_further_places() and is_certain
+        self.result = merge_documents(self._results)
         return is_certain
 
-    async def _iterate_candidates(self) -> AsyncIterator[str]:
-        """Yield the paths to try, each once: the given paths, those that documentation pages name, then the further ones."""
-        yielded_paths = set(self._paths)
-        for path in self._paths:
-            yield path
-        for page in DOCUMENTATION_PAGES:
-            for path in await self._find_paths_in_page(page):
-                if path not in yielded_paths:
-                    yielded_paths.add(path)
-                    yield path
-        for path in FURTHER_PATHS:
-            if path not in yielded_paths:
-                yield path
+    async def _read_further_places(self) -> bool:
+        """Read the places of other frameworks. Return whether all responses were final."""
+        pages = (_Place(path=path, is_page=True) for path in DOCUMENTATION_PAGES)
+        documents = (_Place(path=path) for path in FURTHER_PATHS)
+        statuses = await self._read_places((*pages, *documents), is_optional=True)
+        # A limit of requests is not a sign of a start.
+        return (STARTING_STATUSES - {_TOO_MANY_REQUESTS}).isdisjoint(statuses)
 
-    async def _find_paths_in_page(self, page: str) -> list[str]:
-        """Return the paths of specifications on this service that a documentation page, or its script, contains."""
-        response = await self._get(page)
-        if response is None or response.status != 200 or response.problem:
-            return []
-        text = response.body.decode("utf-8", "replace")
-        locations = [(response.path, url) for url in documentation_pages.find_specification_urls(text)]
-        for script in documentation_pages.find_script_urls(text):
-            path = self._resolve_path(response.path, script)
-            script_response = await self._get(path) if path else None
-            if script_response is not None:
-                locations += [
-                    (response.path, url)
-                    for url in documentation_pages.find_specification_urls(
-                        script_response.body.decode("utf-8", "replace")
-                    )
-                ]
-        paths = []
-        for base, url in locations:
-            path = self._resolve_path(base, url)
-            if path:
-                paths.append(path)
-            else:
-                self.problems[page] = f"names a specification on another host ({url[:200]})"
-        return paths
+    async def _read_places(self, places: Iterable[_Place], *, is_optional: bool = False) -> list[int | None]:
+        """Read ``places`` and those that they name, some at a time, in their order. Return the statuses; None is no response.
 
-    def _resolve_path(self, base: str, url: str) -> str | None:
-        try:
-            return self._service.path_from_url(urljoin(self._service.root + base, url))
-        except ValueError:
-            return None
+        Ends with the first place without a response, if ``is_optional`` with the fourth.
+        """
+        statuses: list[int | None] = []
+        pending = self._select_new(places)
+        while pending and statuses.count(None) <= (_MAX_SILENT_PLACES if is_optional else 0):
+            batch, pending = pending[:_CONCURRENT_REQUESTS], pending[_CONCURRENT_REQUESTS:]
+            requests = (self._request(place.path, is_optional=is_optional) for place in batch)
+            for place, response in zip(batch, await asyncio.gather(*requests), strict=True):
+                statuses.append(response.status if response else None)
+                if response is not None:
+                    await self._read_response(place, response)
+            if not pending:
+                pending, self._linked = self._select_new(self._linked), []
+        return statuses
 
-    async def _read_specification(self, path: str, response: Response) -> SearchResult | None:
-        """Return the specification in ``response``, or None; then ``problems`` says what it is instead."""
-        if response.problem:
-            self.problems[path] = response.problem
-        elif not 200 <= response.status < 300:
-            if response.status not in NOT_FOUND_STATUSES:
-                self.problems[path] = f"returns status {response.status}"
-        else:
+    def _request(self, path: str, *, is_optional: bool) -> Awaitable[Response | None]:
+        return self._get(path, timeout_s=_PLACE_TIMEOUT_S, is_optional=True) if is_optional else self._get(path)
+
+    def _select_new(self, places: Iterable[_Place]) -> list[_Place]:
+        """Return the places that were not requested yet, within the limit, and count them as requested."""
+        selected = []
+        for place in places:
+            if place.path not in self._requested and len(self._requested) < MAX_REQUESTS:
+                self._requested.add(place.path)
+                selected.append(place)
+        return selected
+
+    async def _read_response(self, place: _Place, response: Response) -> None:
+        """Read a specification, or a page that names some; ``problems`` says what else a place has."""
+        self._add_links(place, response.path, documentation_pages.find_header_urls(response.link))
+        problem = response.problem
+        if problem is None and 200 <= response.status < 300:
+            digest = hashlib.sha256(response.body).digest()
+            if digest not in self._known_problems:
+                self._known_problems[digest] = await self._read_body(place, response)
+            problem = self._known_problems[digest]
+        elif problem is None and response.status not in NOT_FOUND_STATUSES:
+            problem = f"returns status {response.status}"
+        if problem is not None and not place.is_page:
+            self.problems[place.path] = problem
+
+    async def _read_body(self, place: _Place, response: Response) -> str | None:
+        """Read a specification, or the links in anything else. Return what the body is instead of a specification."""
+        problem: str | None = "is a script"
+        if "javascript" not in response.content_type.lower():
             try:
                 document = parse_document(response.body, response.content_type)
-                specification.check_dialect(document)
-                await bundle(
-                    document,
-                    response.path,
-                    resolve_path=self._resolve_path,
-                    read_file=self._read_file,
-                    check_time=self._reading_time.check,
-                )
-                prefix = await self._find_prefix(document, response.path)
-                operations = specification.read_operations(
-                    document,
-                    port=self._service.port,
-                    prefix=prefix,
-                    location=response.path,
-                    expose=self._expose,
-                    reading_time=self._reading_time,
-                )
-                return SearchResult(location=response.path, operations=operations)
+                problem = await self._read_document(document, response.path)
             except WrapperError as error:
-                self.problems[path] = error.what
+                problem = error.what
+        if problem is not None and not response.content_type.lower().startswith(_BINARY_TYPES):
+            await self._read_page(place, response)
+        return problem
+
+    async def _read_document(self, document: dict[str, object], location: str) -> str | None:
+        """Add a specification to the results. Return what it is instead."""
+        if len(self._results) == MAX_DOCUMENTS:
+            return f"is one of more than {MAX_DOCUMENTS} specifications"
+        try:
+            self._results.append(await self._reader.read(document, location))
+        except WrapperError as error:
+            return error.what
         return None
 
-    async def _read_file(self, path: str) -> dict[str, Any] | None:
-        """Return a file that a specification refers to, if it exists and is within the size limit."""
-        response = await self._get(path) if self._file_bytes_left > 0 else None
-        if response is None or response.status != 200 or response.problem:
-            return None
-        self._file_bytes_left -= len(response.body)
-        try:
-            return parse_document(response.body, response.content_type)
-        except WrapperError:
-            return None
+    async def _read_page(self, place: _Place, response: Response) -> None:
+        """Read the specifications in a page or script, and note the places that it names."""
+        text = response.body.decode("utf-8", "replace")
+        for document in documentation_pages.find_embedded_documents(text):
+            await self._read_document(document, response.path)
+        base = self._reader.resolve_path(place.base or response.path, documentation_pages.find_base_url(text))
+        base = base or response.path
+        self._add_links(place, base, documentation_pages.find_specification_urls(text))
+        self._add_links(place, base, documentation_pages.find_page_urls(text), is_page=True)
+        self._add_links(place, base, documentation_pages.find_script_urls(text), is_page=True, is_script=True)
 
-    async def _find_prefix(self, document: Mapping[str, Any], location: str) -> str:
-        """Return the path prefix of the operations.
-
-        The declared prefix may be that of a proxy elsewhere. So of several candidates, the first at which one of the
-        document's GET routes exists is used. If none exists anywhere, the declared prefix is used.
-        """
-        declared_prefixes = servers.read_prefixes(document, location)
-        parent_path = location.rsplit("/", 1)[0]
-        candidates = tuple(dict.fromkeys((*(declared_prefixes or ("",)), "", parent_path)))
-        paths = specification.select_plain_get_paths(document) if len(candidates) > 1 else ()
-        for prefix in candidates if paths else ():
-            for path in paths:
-                response = await self._get(prefix + path, timeout_s=_PREFIX_TIMEOUT_S, follow=False)
-                if response and response.status not in NOT_FOUND_STATUSES | STARTING_STATUSES:
-                    if prefix != candidates[0]:
-                        self._report(
-                            f"port {self._service.port}: {location} declares the path prefix {candidates[0] or '/'}, "
-                            f"but the service has none of them there; using {prefix or '/'}"
-                        )
-                    return prefix
-        return candidates[0]
+    def _add_links(
+        self, place: _Place, base: str, urls: Iterable[str], *, is_page: bool = False, is_script: bool = False
+    ) -> None:
+        for url in urls if place.depth < _MAX_DEPTH else ():
+            path = self._reader.resolve_path(base, url)
+            if path is not None:
+                script_base = base if is_script else ""
+                self._linked.append(_Place(path=path, is_page=is_page, depth=place.depth + 1, base=script_base))
+            elif not is_page:
+                self.problems.setdefault(place.path, f"names a specification on another host ({url[:200]})")
