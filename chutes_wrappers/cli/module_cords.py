@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from chutes_wrappers.core.cord_plan import CordPlan, find_published_methods, plan_cords
+from chutes_wrappers.core.cord_plan import CordPlan, PlannedCord, find_published_methods, plan_cords
 from chutes_wrappers.core.manifest import Manifest, merge_static_routes, parse_routes
 from chutes_wrappers.core.routes import Route
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 def parse_static_routes(facts: ModuleFacts) -> tuple[Route, ...]:
     """Return the module's ``CHUTE_STATIC_ROUTES``, validated."""
     return parse_routes(facts.static_routes, where=f"{facts.path}, CHUTE_STATIC_ROUTES")
+
+
+def list_header_names(facts: ModuleFacts, cord: PlannedCord) -> list[str]:
+    """Return the headers that the module sends to the service with each call of ``cord``."""
+    targets = (cord.public_method, cord.public_path), (cord.route.upstream_method, cord.route.target_path)
+    return [*facts.headers.select(cord.port, *targets)]
 
 
 def plan_module_cords(facts: ModuleFacts, manifest: Manifest, registered_paths: Iterable[str] = ()) -> CordPlan:

@@ -17,7 +17,7 @@ from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
-from chutes_wrappers.host.parity.direct_request import DirectRequest
+from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import find_free_port

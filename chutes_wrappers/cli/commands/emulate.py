@@ -36,6 +36,7 @@ from chutes_wrappers.host.modules.header_variables import read_header_variables
 from chutes_wrappers.host.modules.module_checks import check_rule_names
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.name_checks import check_names
+from chutes_wrappers.host.parity.example_calls import ExampleCalls
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose, diagnose_ports
 from chutes_wrappers.host.parity.parity_check import Outcome
 from chutes_wrappers.host.parity.recording import Recorder
@@ -147,7 +148,7 @@ def _check_and_serve(
     has_guard: bool,
 ) -> int:
     plan = plan_module_cords(facts, manifest, {cord.path for cord in chute.record.cords})
-    check = build_parity_check(facts, plan, platform, chute)
+    check = build_parity_check(facts, manifest, plan, platform, chute)
     left_out = group_skipped([*manifest.skipped, *plan.skipped])
     has_tunnel = any(cord.public_api_path == TUNNEL_PATH for cord in chute.record.cords)
 
@@ -165,7 +166,7 @@ def _check_and_serve(
     results = build_report()
     report.print_report(results, screen.lines, has_table=not options.as_json)
     with output.show_status("Recording the responses for --verify"):
-        _save_record(facts, manifest, chute, results.outcomes, keeps_bodies=options.keeps_bodies)
+        _save_record(facts, manifest, chute, check.calls, results.outcomes, keeps_bodies=options.keeps_bodies)
     code = results.compute_exit_code(is_lenient=options.lenient)
     # A failed check has more to correct first.
     has_guard, guarded = has_guard and code != 1, None
@@ -198,7 +199,13 @@ def _print_interrupted(results: Report, *, as_json: bool) -> None:
 
 
 def _save_record(
-    facts: ModuleFacts, manifest: Manifest, chute: DeployedChute, outcomes: Sequence[Outcome], *, keeps_bodies: bool
+    facts: ModuleFacts,
+    manifest: Manifest,
+    chute: DeployedChute,
+    calls: ExampleCalls,
+    outcomes: Sequence[Outcome],
+    *,
+    keeps_bodies: bool,
 ) -> None:
     """Write the record for ``--verify`` beside the manifest. A failure is a warning: it does not concern the chute."""
     if program.IS_INSTALLED and facts.path.is_relative_to(program.PROJECT_FILES):
@@ -211,6 +218,8 @@ def _save_record(
             manifest=hashes["manifest"],
             cords=tuple(CordRecord(**{name: getattr(cord, name) for name in names}) for cord in chute.record.cords),
             routes=tuple(Recorder(chute.send_direct, keeps_bodies=keeps_bodies).record(outcomes)),
+            examples={name: dict(example) for name, example in calls.document_examples.items()},
+            links={name: tuple(sources) for name, sources in calls.links.items()},
         )
         write_record(record, path)
     except (WrapperError, OSError) as error:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from chutes_wrappers.cli import module_preparation, output, prompts, sdk_upload, verify_report
 from chutes_wrappers.cli.commands.warmup import warm_up
-from chutes_wrappers.cli.module_cords import plan_module_cords
+from chutes_wrappers.cli.module_cords import list_header_names, plan_module_cords
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
@@ -78,7 +78,12 @@ def _plan_calls(facts: ModuleFacts, manifest: Manifest, record: ResponseRecord) 
     planned = plan_module_cords(facts, manifest, registered_paths).cords
     cords = [cord for cord in planned if cord.internal_path in registered_paths]
     return ExampleCalls(
-        cords=cords, examples=facts.examples, document_examples=record.examples, folder=facts.path.parent
+        cords=cords,
+        examples=facts.examples,
+        folder=facts.path.parent,
+        document_examples=record.examples,
+        links=record.links,
+        header_names=lambda cord: list_header_names(facts, cord),
     )
 
 

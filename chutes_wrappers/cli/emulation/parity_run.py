@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from http import HTTPStatus
+from urllib.parse import urlsplit, urlunsplit
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.cli.module_cords import list_header_names
 from chutes_wrappers.core.cord_plan import CordPlan, PlannedCord
-from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.emulator.deployed_chute import STREAM_SAMPLE_S, DeployedChute
 from chutes_wrappers.emulator.records import InstanceRecord
 from chutes_wrappers.emulator.server import RunningPlatform
+from chutes_wrappers.host.document_client.direct_client import DirectClient
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
+from chutes_wrappers.host.document_client.service_document import ServiceDocument, read_service_document
 from chutes_wrappers.host.modules.module_checks import NO_RULE, check_rule_names
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.direct_request import build_direct_request
 from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
 from chutes_wrappers.host.parity.http_exchange import send_request
 from chutes_wrappers.host.parity.parity_check import Exchange, ParityCheck, find_undeclared_header
@@ -32,9 +37,12 @@ _MAX_PARALLEL_CALLS = 4
 
 
 def build_parity_check(
-    facts: ModuleFacts, plan: CordPlan, platform: RunningPlatform, chute: DeployedChute
+    facts: ModuleFacts, manifest: Manifest, plan: CordPlan, platform: RunningPlatform, chute: DeployedChute
 ) -> ParityCheck:
-    """Build the check of the cords of ``plan`` that the chute has registered, and of the module's own."""
+    """Build the check of the cords of ``plan`` that the chute has registered, and of the module's own.
+
+    The specifications are read again at the services, for the direct calls.
+    """
     registered_paths = {cord.path for cord in chute.record.cords}
     cords = [cord for cord in plan.cords if cord.internal_path in registered_paths]
     planned_paths = {cord.internal_path for cord in cords}
@@ -45,13 +53,26 @@ def build_parity_check(
     ]
     _check_rules(facts, cords, module_cords)
     ends = _EmulatedEnds(platform, chute)
+    client = DirectClient(documents=_read_documents(manifest, chute))
+
+    calls = ExampleCalls(
+        cords=cords,
+        examples=facts.examples,
+        folder=facts.path.parent,
+        document_examples=client.build_examples(cords),
+        links=client.find_links(cords),
+        header_names=lambda cord: list_header_names(facts, cord),
+    )
     return ParityCheck(
-        calls=ExampleCalls(cords=cords, examples=facts.examples, folder=facts.path.parent),
+        calls=calls,
         exchange=Exchange(
             call_platform=ends.call_platform,
             call_service=chute.send_direct,
             read_service=lambda request, timeout_s: chute.send_direct(request, timeout_s, sample_s=timeout_s),
-            build_request=_build_request,
+            build_request=lambda cord, example: replace(
+                client.build_request(cord.route, cord.port, example, list_header_names(facts, cord)),
+                route=format_name(cord),
+            ),
             is_listening=ends.is_listening,
             restart_service=ends.restart_service,
         ),
@@ -104,9 +125,32 @@ def _repeat_line(progress: output.Progress) -> Iterator[Callable[[str], None]]:
         thread.join()
 
 
-def _build_request(cord: PlannedCord, example: Mapping[str, Any]) -> DirectRequest:
-    call = PublicCall(method=cord.public_method, path=cord.public_path, example=example)
-    return build_direct_request(cord.route, cord.port, call.fields, call.query)
+def _read_documents(manifest: Manifest, chute: DeployedChute) -> dict[int, ServiceDocument]:
+    """Return the specifications that the services publish now, by port. One that cannot be read is reported."""
+    documents = {}
+    for port, url in manifest.source.items():
+        parts = urlsplit(url)
+        if not port.isdigit() or parts.scheme not in ("http", "https"):
+            continue
+        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        response = chute.send_direct(DirectRequest(port=int(port), method="GET", target=target))
+        try:
+            if response.problem or response.status != HTTPStatus.OK:
+                raise WrapperError(response.problem or f"its response has the status {response.status}")
+            documents[int(port)] = read_service_document(
+                response.body, response.content_type, parts.path or "/", partial(_read_file, chute, int(port))
+            )
+        except WrapperError as error:
+            output.report(
+                f"the direct calls to port {port} are made from the manifest: {target} was not read: {error.what}"
+            )
+    return documents
+
+
+def _read_file(chute: DeployedChute, port: int, path: str) -> bytes | None:
+    """Return a file of the service on ``port`` to which its specification refers, or None."""
+    response = chute.send_direct(DirectRequest(port=port, method="GET", target=path))
+    return response.body if response.status == HTTPStatus.OK and not response.problem else None
 
 
 @dataclass

@@ -70,9 +70,12 @@ class Report:
 def print_report(report: Report, lines: Sequence[str], *, has_table: bool) -> None:
     """Print the results for people, without their last line. ``lines`` are the instance's log."""
     failed = [outcome for outcome in report.outcomes if outcome.verdict.kind == "failing"]
+    has_ended = any(outcome.verdict.message.startswith(SERVICE_ENDED) for outcome in report.outcomes)
+    # A general one says that the service has ended: the check knows by which call.
+    diagnoses = [each for each in diagnose(lines) if not (has_ended and each.is_general)] if failed else []
     if has_table:
         output.print_table(_COLUMNS, [_build_row(outcome) for outcome in report.outcomes])
-    _explain(failed, diagnose(lines) if failed else [])
+    _explain(failed, diagnoses)
     _explain_not_proven(report)
 
 

@@ -15,6 +15,7 @@ from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.modules.module_checks import NO_RULE, CheckRule, CheckRules
+from chutes_wrappers.host.modules.module_examples import MissingValue
 from chutes_wrappers.host.parity.call_order import is_independent, may_end_service, sort_by_need
 from chutes_wrappers.host.parity.comparison import (
     ENDLESS_TYPES,
@@ -110,6 +111,7 @@ class ParityCheck:
     _responses: dict[str, HttpResponse] = field(default_factory=dict)
     _service_responses: dict[str, HttpResponse] = field(default_factory=dict)
     _called_names: set[str] = field(default_factory=set)
+    _running: dict[str, int] = field(default_factory=dict)
     _last_called: PlannedCord | None = None
 
     @cached_property
@@ -154,6 +156,7 @@ class ParityCheck:
     def _check_cord_alone(self, cord: PlannedCord) -> Outcome | None:
         """Return the outcome of a cord that is called beside others; None if the service was lost meanwhile."""
         outcome = self._call_cord(cord)
+        self._report_end(outcome.name)
         service = outcome.service_response
         is_lost = service is not None and service.problem_kind in ("unreachable", "broken")
         return None if is_lost or outcome.verdict.kind == "failing" else outcome
@@ -172,6 +175,7 @@ class ParityCheck:
             self._blame_last_call(cord)
             outcome = self._call_cord(cord)
             service = outcome.service_response
+        self._running.clear()
         self._last_called = cord
         if self._has_ended_with(cord, outcome):
             self._restart(cord)
@@ -213,16 +217,32 @@ class ParityCheck:
             time.sleep(_END_POLL_S)
         return True
 
-    def _find_needed(self, cord: PlannedCord) -> set[str]:
+    def _find_required(self, cord: PlannedCord) -> set[str]:
+        """Return the names of the routes without whose success a cord cannot be called."""
         after = self._get_rule(cord).after
         return {*self.calls.find_sources(cord), *([after] if after else [])}
+
+    def _find_needed(self, cord: PlannedCord) -> set[str]:
+        """Return the names of the routes that come before a cord."""
+        return self._find_required(cord) | self.calls.find_story_sources(cord)
+
+    def _has_own_values(self, cord: PlannedCord) -> bool:
+        """Return whether the example of a cord has values of other responses, which differ at the service."""
+        return bool(self.calls.find_sources(cord) or self.calls.find_story_sources(cord))
 
     def _get_rule(self, cord: PlannedCord) -> CheckRule:
         return self.rules.get(format_name(cord), NO_RULE)
 
     def _report(self, name: str) -> None:
+        self._running.setdefault(name, len(self._called_names | {name}))
         self._called_names.add(name)
         self.report_call(len(self._called_names), self.total, name)
+
+    def _report_end(self, name: str) -> None:
+        """Report the call that has run for longest, after another one has ended."""
+        self._running.pop(name, None)
+        if rest := [*self._running.items()]:
+            self.report_call(rest[0][1], self.total, rest[0][0])
 
     def _call_cord(self, cord: PlannedCord) -> Outcome:
         """Call a cord at the service, and through the platform if the service has an example of its response."""
@@ -235,7 +255,11 @@ class ParityCheck:
             return _build_outcome(
                 cord, call, verdict=Verdict(kind="not proven", message=reason), is_excused=bool(rule.skip)
             )
-        call = self.calls.build_call(cord, lambda source: self._responses.get(source, _NOT_CALLED))
+        try:
+            call = self.calls.build_call(cord, lambda source: self._responses.get(source, _NOT_CALLED))
+        except MissingValue as error:
+            call = PublicCall(method=cord.public_method, path=cord.public_path, example={})
+            return _build_outcome(cord, call, verdict=Verdict(kind="not proven", message=error.what))
         call = replace(call, example=_add_headers(cord, call.example, rule))
         if cord.route.gradio is not None:
             response = self.exchange.call_platform(call, rule.timeout_s or CALL_TIMEOUT_S)
@@ -244,7 +268,7 @@ class ParityCheck:
 
     def _find_missing(self, cord: PlannedCord) -> str:
         """Return the first route that must have succeeded before, and has not; empty if all have."""
-        needed = sorted(self._find_needed(cord))
+        needed = sorted(self._find_required(cord))
         return next((name for name in needed if not self._has_succeeded(name)), "")
 
     def _has_succeeded(self, name: str) -> bool:
@@ -277,7 +301,7 @@ class ParityCheck:
 
     def _build_direct_example(self, cord: PlannedCord, call: PublicCall, rule: CheckRule) -> Mapping[str, Any]:
         """Return the example for the service; one with the response of another route has the service's own."""
-        if not self.calls.find_sources(cord):
+        if not self._has_own_values(cord):
             return call.example
         own = self.calls.build_call(cord, lambda source: self._service_responses.get(source, _NOT_CALLED))
         return _add_headers(cord, own.example, rule)
@@ -291,7 +315,7 @@ class ParityCheck:
         response: HttpResponse,
         service: HttpResponse,
     ) -> Verdict:
-        has_own_values = bool(self.calls.find_sources(cord))
+        has_own_values = self._has_own_values(cord)
         verdict = _compare_responses(cord, response, service, None if has_own_values else service, rule.status)
         if verdict.kind != "failing" or has_own_values or not _may_depend_on_time(response, service):
             return verdict

@@ -88,8 +88,10 @@ def _advise(status: int, outcomes: Sequence[Outcome], responses: Sequence[HttpRe
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
         return _advise_credentials(outcomes, responses, chute)
     if status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED:
-        return "read in the log above why the service failed; give an example with which it works:\n" + _paste(
-            first, _list_fields(first, responses[0])
+        fields = _list_fields(first, responses[0])
+        lines = _paste(first, fields) if fields else _paste_rule(first, '"skip": "the reason"')
+        return (
+            f"read in the service's log why it failed; then give an example with which it works, or excuse it:\n{lines}"
         )
     if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         sent = dict(first.request.headers).get("Content-Type", "no media type") if first.request else "no media type"
@@ -102,7 +104,8 @@ def _advise(status: int, outcomes: Sequence[Outcome], responses: Sequence[HttpRe
             first, _list_fields(first, responses[0], pointer=True)
         )
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-        return f'run --discover {chute} again if the service changed, or expect it: CHUTE_CHECKS = {{"{first.name}": {{"status": {status}}}}}'
+        rule = _paste_rule(first, f'"status": {status}')
+        return f"discover again if the service changed, or expect the status:\n{rule}"
     return "give an example with which it works:\n" + _paste(first, _list_fields(first, responses[0]))
 
 
@@ -142,6 +145,10 @@ def _find_scheme(challenge: str) -> str:
 
 def _paste(outcome: Outcome, fields: Mapping[str, Any]) -> str:
     return f"    CHUTE_EXAMPLES = {{{json.dumps(outcome.name)}: {json.dumps(fields, ensure_ascii=False)}}}"
+
+
+def _paste_rule(outcome: Outcome, rule: str) -> str:
+    return f'    CHUTE_CHECKS = {{"{outcome.name}": {{{rule}}}}}'
 
 
 def _list_fields(outcome: Outcome, response: HttpResponse, *, pointer: bool = False) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.program import NAMES, VERSION
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.module_files import format_module
+from chutes_wrappers.host.parity.stories import StorySource
 from chutes_wrappers.host.staging import find_known_manifest
 
 SUFFIX = ".responses.json"
@@ -75,7 +76,8 @@ class CordRecord(BaseModel):
 class ResponseRecord(BaseModel):
     """All routes of a module, with the SHA-256 of the ``module`` and of its ``manifest``, and the ``cords`` of its chute.
 
-    ``examples`` are those that the service's specification had, by method and path: ``--verify`` cannot read it again.
+    ``examples`` are those that the service's specification had, by method and path, and ``links`` its
+    sources of values: ``--verify`` cannot read it again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +90,7 @@ class ResponseRecord(BaseModel):
     cords: tuple[CordRecord, ...] = ()
     routes: tuple[RouteRecord, ...] = ()
     examples: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    links: dict[str, tuple[StorySource, ...]] = Field(default_factory=dict)
 
     @property
     def has_bodies(self) -> bool:

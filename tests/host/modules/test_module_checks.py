@@ -46,6 +46,7 @@ def test_an_invalid_rule_is_explained(value: Any, reason: str) -> None:
 
 def test_an_unknown_route_is_named_with_a_similar_one() -> None:
     check_rule_names(parse_checks({"POST /items": {"after": "GET /items"}}, "m"), ["POST /items", "GET /items"], "m")
-    for rules in ({"POST /item": {}}, {"GET /other": {"after": "POST /item"}}):
+    unknown: list[dict[str, Any]] = [{"POST /item": {}}, {"GET /other": {"after": "POST /item"}}]
+    for rules in unknown:
         with pytest.raises(ConfigurationError, match="'POST /item'; did you mean POST /items"):
             check_rule_names(parse_checks(rules, "m"), ["POST /items", "GET /other"], "m")

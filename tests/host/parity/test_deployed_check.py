@@ -193,7 +193,7 @@ def test_an_example_that_has_changed_is_found_before_any_call(tmp_path: Path) ->
     check = DeployedCheck(
         calls=calls,
         record=ResponseRecord.model_validate({"module": "m", "manifest": "m", "routes": routes}),
-        send=lambda call: CallResult(response=deployed(call)),
+        send=lambda call, is_cut: CallResult(response=deployed(call)),
     )
     check.check_examples()
     file.write_text("two")
@@ -206,6 +206,8 @@ def test_a_route_that_the_module_no_longer_has_is_named() -> None:
         {"module": "m", "manifest": "m", "routes": [{"method": "GET", "path": "/gone"}]}
     )
     calls = ExampleCalls(cords=(), examples={}, folder=Path("."))
-    check = DeployedCheck(calls=calls, record=record, send=lambda call: CallResult(response=HttpResponse(status=200)))
+    check = DeployedCheck(
+        calls=calls, record=record, send=lambda call, is_cut: CallResult(response=HttpResponse(status=200))
+    )
     assert [result.name for result in check.list_not_called()] == ["GET /gone"]
     assert list(check.run()) == []
