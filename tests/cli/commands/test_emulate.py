@@ -50,8 +50,14 @@ def is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_a_message_goes_from_text_to_sound_and_back_through_the_platform(tmp_path: Path) -> None:
+def test_a_message_goes_from_text_to_sound_and_back_through_the_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sample = Sample(tmp_path)
+    # The instance does not start without the variable, which the emulated platform stores as a secret.
+    headers = 'CHUTE_HEADERS = {"X-Key": "${SAMPLE_KEY}"}'
+    sample.module.write_text(sample.module.read_text().replace("CHUTE_ENV =", f"{headers}\nCHUTE_ENV ="))
+    monkeypatch.setenv("SAMPLE_KEY", "k1")
     done = sample.check("--json", "--keep-bodies")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

@@ -113,6 +113,17 @@ def test_an_invalid_allowed_host_is_a_usage_error(flag: str, value: str, tmp_pat
         assert (done.returncode, f"{value!r} is not a valid" in done.stderr) == (2, True), (verb, done.stderr)
 
 
+def test_an_unset_variable_of_the_headers_is_named_before_anything_runs(tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, "unset", "vendor/unused:1", [9090])
+    source = scenario.module.read_text() + "raise RuntimeError('too far')\n"
+    scenario.module.write_text('CHUTE_HEADERS = {"X-Key": "${UNSET_KEY}"}\n' + source)
+    for verb in ("--run", "--run-docker", "--emulate"):
+        done = run_command(verb, str(scenario.module), "--yes")
+        assert done.returncode == 2, (verb, done.stderr)
+        assert "UNSET_KEY is not set in your environment" in done.stderr
+        assert "--secret case-unset UNSET_KEY" in done.stderr
+
+
 def test_a_port_in_use_is_named_with_the_flag(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port_in_use = str(server.getsockname()[1])
