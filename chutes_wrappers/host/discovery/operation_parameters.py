@@ -131,7 +131,8 @@ def find_same_names(parameters: Iterable[DeclaredParameter]) -> list[str]:
 def find_name_problem(name: str, place: str) -> str | None:
     """Return why no parameter of this name can be sent in ``place``, or None."""
     if place == "header":
-        return find_header_problem(name)
+        problem = find_header_problem(name)
+        return problem and problem.rpartition(": ")[0]  # without its advice to authors of routes
     if place == "cookie" and _NOT_IN_COOKIE_NAME.search(name):
         return f"{name!r} is not a valid name of a cookie"
     return None
