@@ -35,9 +35,9 @@ class DataURL:
 
 
 def parse_data_url(text: str) -> DataURL | None:
-    """Parse ``text``; None if it is no ``data:`` URL. Raises InvalidBase64, and UnicodeEncodeError for unpaired surrogates.
+    """Parse ``text``; None if it is not a ``data:`` URL. Raises InvalidBase64, and UnicodeEncodeError for unpaired surrogates.
 
-    As in a browser, a fragment does not belong to the data, and parameters that are no ``name=value`` are ignored.
+    As in a browser, a fragment does not belong to the data, and parameters without a value are ignored.
     """
     scheme = _SCHEME.match(text)
     comma = text.find(",", scheme.end()) if scheme else -1
