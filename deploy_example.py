@@ -42,6 +42,10 @@ CHUTE_ENV = {
     "MORSE_FREQUENCY": "650",
 }
 
+# Headers that the services get with every request, for example their own key. ${SERVICE_KEY} is a variable of the instance, which
+# `./deploy.sh --secret` sets; on your machine it is one of your environment.
+# CHUTE_HEADERS = {"Authorization": "Bearer ${SERVICE_KEY}"}
+
 # Routes that discovery cannot find: the listener publishes no OpenAPI document. A second public path of a route is one more entry.
 # "request" sets the encoding of the body: json (the default), multipart, form, binary or text.
 UPLOAD = {"encoding": "multipart", "files": ["file"]}
