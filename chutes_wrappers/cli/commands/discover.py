@@ -137,7 +137,9 @@ def discover_and_write(
 def _write_and_report(manifest: Manifest, path: Path) -> None:
     """Write the manifest and report how many routes it has."""
     write_manifest(manifest, path)
-    output.success(f"{path}: {len(manifest.routes)} routes, {len(manifest.skipped)} skipped with their reasons")
+    note_count = sum(map(len, manifest.notes.values()))
+    notes = f", {note_count} note{'s' * (note_count > 1)} on what no call sends" if note_count else ""
+    output.success(f"{path}: {len(manifest.routes)} routes, {len(manifest.skipped)} skipped with their reasons{notes}")
 
 
 def _write_openapi(plan: CordPlan, path: Path, *, name: str, version: str) -> None:

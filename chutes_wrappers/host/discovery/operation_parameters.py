@@ -21,6 +21,8 @@ _MAX_DESCRIPTION_LENGTH = 300
 _PLACES: tuple[ParameterLocation, ...] = get_args(ParameterLocation)
 # The connection sets it to the length of the body.
 _SILENT_HEADERS = frozenset({"content-length"})
+# OpenAPI 3 ignores header parameters of these names: others of its fields say what they contain.
+_IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})
 _STYLES: Mapping[str, tuple[Style, ...]] = {
     "path": ("simple", "label", "matrix"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
@@ -77,18 +79,19 @@ def collect_nodes(
 
 
 def read_parameters(
-    document: Mapping[str, Any], nodes: Iterable[Mapping[str, Any]], path: str
+    document: Mapping[str, Any], nodes: Iterable[Mapping[str, Any]], path: str, *, body_type: str | None = None
 ) -> tuple[list[DeclaredParameter], list[str]]:
     """Return the parameters in ``nodes`` that a caller of ``path`` sends, sorted by place, and what is not carried.
 
-    Undeclared variables of the path are parameters too.
+    Undeclared variables of the path are parameters too. ``body_type`` is the media type that is sent with the body; empty if
+    the caller sets it, None without a body.
     """
     nodes = [node for node in nodes if node.get("in") not in ("body", "formData")]
     variables = _find_path_variables(path, nodes)
     parameters: list[DeclaredParameter] = []
     problems: list[str] = []
     for node in nodes:
-        loss = _find_loss(node, variables, nodes)
+        loss = _find_loss(node, variables, nodes, body_type)
         if loss:
             problems.append(loss)
         elif loss is None:
@@ -139,7 +142,10 @@ def find_name_problem(name: str, place: str) -> str | None:
 
 
 def _find_loss(
-    node: Mapping[str, Any], variables: Mapping[str, bool], nodes: Iterable[Mapping[str, Any]]
+    node: Mapping[str, Any],
+    variables: Mapping[str, bool],
+    nodes: Iterable[Mapping[str, Any]],
+    body_type: str | None,
 ) -> str | None:
     """Return why callers cannot send the parameter ``node``; empty where nothing is lost, and None if they can."""
     name, place = node.get("name"), node.get("in")
@@ -152,14 +158,16 @@ def _find_loss(
         return f"{label}: the path has no variable of this name"
     if problem := find_name_problem(name, place):
         return "" if name.lower() in _SILENT_HEADERS else f"{label}: {problem}"
-    return _find_header_loss(node, label, nodes) if place == "header" else None
+    return _find_header_loss(node, label, nodes, body_type) if place == "header" else None
 
 
-def _find_header_loss(node: Mapping[str, Any], label: str, nodes: Iterable[Mapping[str, Any]]) -> str | None:
+def _find_header_loss(
+    node: Mapping[str, Any], label: str, nodes: Iterable[Mapping[str, Any]], body_type: str | None
+) -> str | None:
     """Return the loss of a header that the gateway sets itself, as in ``_find_loss``."""
     name = node["name"].lower()
     if name == "content-type":
-        return _find_content_type_loss(node, label)
+        return None if body_type is None else _find_content_type_loss(node, label, body_type)
     if name == "accept-encoding":
         return f"{label}: the gateway decodes no response" if _is_needed(node) else ""
     if name == "cookie" and any(other.get("in") == "cookie" for other in nodes):
@@ -167,13 +175,13 @@ def _find_header_loss(node: Mapping[str, Any], label: str, nodes: Iterable[Mappi
     return None
 
 
-def _find_content_type_loss(node: Mapping[str, Any], label: str) -> str:
-    """Return the loss of a parameter ``Content-Type`` with values that no body of this API has by itself."""
+def _find_content_type_loss(node: Mapping[str, Any], label: str, body_type: str) -> str:
+    """Return the loss of a parameter ``Content-Type`` of which no value is ``body_type``; empty if that is unknown."""
     values = [value for value in _list_values(node) if isinstance(value, str)]
-    unusual = [value for value in values if not declared_media.is_json(declared_media.parse_media_type(value))]
-    if not values or len(unusual) < len(values):
+    kinds = {declared_media.parse_media_type(value) for value in values}
+    if not values or declared_media.parse_media_type(body_type) in {*kinds, ""}:
         return ""
-    return f"{label}: the gateway sends the media type of the body; the parameter allows {', '.join(values)[:200]}"
+    return f"{label}: the gateway sends {body_type}, the media type of the body; it allows {', '.join(values)[:200]}"
 
 
 def _list_values(node: Mapping[str, Any]) -> list[Any]:
@@ -194,8 +202,7 @@ def _read_parameter(
     is_swagger = "schema" not in node and "content" not in node
     style, explode, notes = _read_collection_format(node) if is_swagger else _read_style(node)
     content_type, media, media_notes = _read_media(document, node)
-    # OpenAPI 3 ignores header parameters of these names, so no call needs them.
-    is_ignored = place == "header" and name.lower() in ("accept", "authorization") and not is_swagger
+    is_ignored = place == "header" and name.lower() in _IGNORED_HEADERS and not is_swagger
     parameter = _build_parameter(
         name,
         place,

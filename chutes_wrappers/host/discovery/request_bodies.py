@@ -17,6 +17,7 @@ from chutes_wrappers.host.discovery.shapes import ALL_TYPES, Shapes
 FORM = "application/x-www-form-urlencoded"
 # The second is not a registered media type; documents use it for the first.
 _MULTIPART = ("multipart/form-data", "application/form-data")
+_DEFAULT_TYPES = {"json": declared_media.JSON, "form": FORM, "multipart": _MULTIPART[0]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,13 @@ class Body:
     request: RequestFormat
     schema: Any = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def sent_type(self) -> str:
+        """The media type that is sent; empty if the caller may set it."""
+        if self.request.encoding in ("text", "binary"):
+            return ""
+        return self.request.content_type or _DEFAULT_TYPES.get(self.request.encoding, "")
 
 
 def read_body(

@@ -269,10 +269,10 @@ class _OperationReader:
         self._reading_time.check()
         operation, nodes = candidate.operation, candidate.nodes
         label = " ".join(reversed(_build_key(route)))
-        parameters = self._read_parameters(label, route, candidate)
         body = self._read_or_note(
             f"{label}: body", lambda: request_bodies.read_body(self._shapes, self._document, operation.node, nodes)
         )
+        parameters = self._read_parameters(label, route, candidate, body)
         response = (
             self._read_or_note(
                 f"{label}: response", lambda: declared_media.read_response(self._document, operation.node)
@@ -307,9 +307,13 @@ class _OperationReader:
         )
         return [f"document: {note}" for note in notes]
 
-    def _read_parameters(self, label: str, route: Route, candidate: _Candidate) -> list[DeclaredParameter]:
+    def _read_parameters(
+        self, label: str, route: Route, candidate: _Candidate, body: Body | None
+    ) -> list[DeclaredParameter]:
         """Return the parameters of an operation, its credentials among them, and note what is not carried."""
-        parameters, problems = operation_parameters.read_parameters(self._document, candidate.nodes, route.target_path)
+        parameters, problems = operation_parameters.read_parameters(
+            self._document, candidate.nodes, route.target_path, body_type=body.sent_type if body else None
+        )
         names = {declared.parameter.name for declared in parameters if declared.parameter.place == "query"}
         parameters += [  # of a path that ends with RFC 6570's {?a,b}
             DeclaredParameter(parameter=parameter, schema={"type": "string"})
