@@ -61,12 +61,13 @@ def write_multipart(parts: list[_Part], subtype: str) -> MultipartWriter:
     """Return aiohttp's data for ``parts``. It can be sent once."""
     writer = MultipartWriter(subtype)
     for part in parts:
-        data = payload.BytesPayload(part.data, headers=dict(part.headers), content_type=part.content_type or "x/x")
+        data = payload.BytesPayload(part.data, headers=dict(part.headers))
         disposition = {"name": part.name} if part.filename is None else {"name": part.name, "filename": part.filename}
         # Unquoted UTF-8, as browsers send it: every current parser reads it.
         data.set_content_disposition("form-data", quote_fields=False, **disposition)
-        if not part.content_type:
-            data.headers.popall("Content-Type", None)
+        data.headers.popall("Content-Type", None)
+        if part.content_type:
+            data.headers["Content-Type"] = part.content_type
         writer.append_payload(data)
     return writer
 
