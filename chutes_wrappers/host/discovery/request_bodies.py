@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chutes_wrappers.core.body_schemas import BINARY, FILE, TEXT
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import RequestFormat
 from chutes_wrappers.host.discovery import declared_media
 from chutes_wrappers.host.discovery.operation_parameters import DeclaredParameter, build_value_schema
@@ -46,7 +47,12 @@ def read_body(
     if "requestBody" in operation:
         node = resolve_node(document, operation["requestBody"], "the request body")
         content = declared_media.read_content(document, node)
-        return _build_body(document, shapes, content) if content else None
+        unknown = [name for name in node.get("content", ()) if not declared_media.parse_media_type(name)]
+        if unknown and not content:
+            raise WrapperError(f"{unknown[0][:100]!r} is not a media type")
+        body = _build_body(document, shapes, content) if content else None
+        unknown_notes = (f"body {name[:100]!r} left out: it is not a media type" for name in unknown)
+        return body and replace(body, notes=(*body.notes, *unknown_notes))
     nodes = list(nodes)
     consumes = operation.get("consumes", document.get("consumes"))
     types = [name for name in map(declared_media.normalise_content_type, _filter_strings(consumes)) if name]
@@ -162,10 +168,13 @@ def _build_form_body(
     entries = encoding if isinstance(encoding, Mapping) else {}
     properties = shapes.find_properties(schema)
     files = {name for name, child in properties.items() if _is_file(shapes, child, entries.get(name))}
-    is_multipart = is_multipart or bool(files)
+    is_declared_multipart, is_multipart = is_multipart, is_multipart or bool(files)
     formats = read_part_formats(document, shapes, node, files=files, is_multipart=is_multipart)
     if files:
-        return _build_file_form_body(shapes, properties, files, shapes.find_required(schema), formats)
+        body = _build_file_form_body(shapes, properties, files, shapes.find_required(schema), formats)
+        names = ", ".join(f"`{name[:100]}`" for name in sorted(files)[:5])
+        note = f"the body is sent as {_MULTIPART[0]}, not {FORM}: {names} may be a file"
+        return body if is_declared_multipart else replace(body, notes=(*body.notes, note))
     may_have_others = any(part.get("additionalProperties", False) is not False for part in shapes.iterate_parts(schema))
     request = _build_plain_form_request(
         shapes, properties, formats, is_multipart=is_multipart, is_known=not may_have_others

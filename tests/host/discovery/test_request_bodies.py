@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import RequestFormat
 from chutes_wrappers.host.discovery.operation_parameters import read_parameters
 from chutes_wrappers.host.discovery.request_bodies import Body, build_public_schema, looks_like_file, read_body
@@ -56,9 +57,17 @@ def test_the_encoding_follows_the_media_types_and_prefers_json(types: list[str],
     assert dump_request(read_content({name: {"schema": OBJECT} for name in types})) == expected
 
 
-@pytest.mark.parametrize("content", [{}, {"": {}}, {"nonsense": {}}])
-def test_a_body_without_a_media_type_is_not_declared(content: Any) -> None:
-    assert read_content(content) is None
+def test_a_body_without_a_media_type_is_not_declared() -> None:
+    assert read_content({}) is None
+
+
+@pytest.mark.parametrize("name", ["", "nonsense"])
+def test_an_invalid_media_type_is_named(name: str) -> None:
+    with pytest.raises(WrapperError, match=f"'{name}' is not a media type"):
+        read_content({name: {}})
+    body = read_content({name: {}, "text/csv": {}})
+    assert body is not None
+    assert body.notes == (f"body '{name}' left out: it is not a media type",)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +122,10 @@ def test_lists_of_files_and_files_by_encoding_are_detected() -> None:
 def test_an_urlencoded_form_with_bytes_in_it_is_multipart() -> None:
     body = read_content({"application/x-www-form-urlencoded": {"schema": {"properties": {"image": BINARY}}}})
     assert dump_request(body) == {"encoding": "multipart", "files": ("image",)}
+    assert body is not None
+    assert body.notes == (
+        "the body is sent as multipart/form-data, not application/x-www-form-urlencoded: `image` may be a file",
+    )
 
 
 def test_bytes_of_any_type_are_binary() -> None:
