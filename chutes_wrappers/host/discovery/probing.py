@@ -133,6 +133,7 @@ class _PortProbe:
         self._loading_path: str | None = None
         self._problems: dict[str, str] = {}
         self._searches = 0
+        self._rejected: dict[bytes, str] = {}
         self._is_full_search_due = True
         self._refusal: Refusal | None = None
 
@@ -186,10 +187,26 @@ class _PortProbe:
         return _State.SETTLING if is_certain else _State.PENDING
 
     async def _search(self) -> bool:
-        """Search, with all places only when it may help: a service that is starting would be flooded."""
+        """Search at all places, once: a service that is starting would be flooded. Return whether all responses were final."""
         self._searches += 1
-        is_full = self._is_full_search_due and self._searches & (self._searches - 1) == 0
-        search = Search(self._get, self._service, self._paths, self._report, self._expose, is_full=is_full)
+        is_certain = await self._search_places(
+            is_full=self._is_full_search_due and self._searches & (self._searches - 1) == 0
+        )
+        if self._is_full_search_due and self._result is not None and self._result.operations.routes:
+            await self._search_places(is_full=True)
+            self._is_full_search_due = False
+        return is_certain
+
+    async def _search_places(self, *, is_full: bool) -> bool:
+        search = Search(
+            self._get,
+            self._service,
+            self._paths,
+            self._report,
+            self._expose,
+            is_full=is_full,
+            rejected=self._rejected,
+        )
         is_certain = await search.run()
         self._is_full_search_due = self._is_full_search_due and not (is_full and is_certain)
         result, self._problems = search.result, {**self._problems, **search.problems} if is_certain else search.problems

@@ -53,7 +53,7 @@ class Search:
     """One request to each place. ``problems`` maps a path to what it returned instead of a specification.
 
     ``paths`` are the user's. If they have routes, no other place is requested. ``is_full`` is whether places other than those
-    and DEFAULT_PATHS are requested.
+    and DEFAULT_PATHS are requested. ``rejected`` has what earlier searches read in vain, by its hash, and gets more.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Search:
         expose: frozenset[Category] = frozenset(),
         *,
         is_full: bool = True,
+        rejected: dict[bytes, str] | None = None,
     ) -> None:
         self.problems: dict[str, str] = {}
         self.result: SearchResult | None = None
@@ -75,6 +76,7 @@ class Search:
         self._requested: set[str] = set()
         self._linked: list[_Place] = []
         self._results: list[SearchResult] = []
+        self._rejected = {} if rejected is None else rejected
         # What was read already, by its hash: a server may have one response for all paths.
         self._known_problems: dict[bytes, str | None] = {}
 
@@ -139,25 +141,30 @@ class Search:
         if problem is None and 200 <= response.status < 300:
             digest = hashlib.sha256(response.body).digest()
             if digest not in self._known_problems:
-                self._known_problems[digest] = await self._read_body(place, response)
+                self._known_problems[digest] = await self._read_body(place, response, digest)
             problem = self._known_problems[digest]
         elif problem is None and response.status not in NOT_FOUND_STATUSES:
             problem = f"returns status {response.status}"
         if problem is not None and not place.is_page:
             self.problems[place.path] = problem
 
-    async def _read_body(self, place: _Place, response: Response) -> str | None:
+    async def _read_body(self, place: _Place, response: Response, digest: bytes) -> str | None:
         """Read a specification, or the links in anything else. Return what the body is instead of a specification."""
-        problem: str | None = "is a script"
-        if "javascript" not in response.content_type.lower():
-            try:
-                document = parse_document(response.body, response.content_type)
-                problem = await self._read_document(document, response.path)
-            except WrapperError as error:
-                problem = error.what
-        if problem is not None and not response.content_type.lower().startswith(_BINARY_TYPES):
-            await self._read_page(place, response)
+        problem = self._rejected.get(digest) or await self._parse_body(response)
+        if problem is not None:
+            self._rejected[digest] = problem
+            if not response.content_type.lower().startswith(_BINARY_TYPES):
+                await self._read_page(place, response)
         return problem
+
+    async def _parse_body(self, response: Response) -> str | None:
+        if "javascript" in response.content_type.lower():
+            return "is a script"
+        try:
+            document = parse_document(response.body, response.content_type)
+        except WrapperError as error:
+            return error.what
+        return await self._read_document(document, response.path)
 
     async def _read_document(self, document: dict[str, object], location: str) -> str | None:
         """Add a specification to the results. Return what it is instead."""

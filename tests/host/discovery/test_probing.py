@@ -146,6 +146,30 @@ async def test_a_specification_that_appears_later_is_found() -> None:
         assert route_paths(await probe_server(server)) == ["/say"]
 
 
+async def test_all_documents_of_a_service_that_starts_are_read_and_few_requests_sent() -> None:
+    request_numbers = itertools.count(1)
+    documents: Script = {
+        "/docs.json": json_reply(build_document("/say")),
+        "/v2/docs/dataplane.json": json_reply(build_document("/infer")),
+    }
+
+    def later() -> Reply:
+        if next(request_numbers) > 2:
+            server.script, server.otherwise = dict(documents), Reply(status=404)
+        return BUSY
+
+    with serve_script({"/openapi.json": later}, otherwise=BUSY) as server:
+        finding = await probe_server(server)
+    assert finding.locations == ("/docs.json", "/v2/docs/dataplane.json")
+    assert len(server.received) < 300
+
+
+async def test_a_service_without_a_specification_gets_each_request_about_once() -> None:
+    with serve_script({}) as server:
+        await probe_server(server, bounds=Bounds(timeout_s=60, settle_s=1))
+    assert len(server.received) < 200
+
+
 async def test_a_settled_port_does_not_use_the_whole_timeout() -> None:
     with serve_script({}) as server:
         started = time.monotonic()
