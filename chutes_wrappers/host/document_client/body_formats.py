@@ -115,7 +115,8 @@ def _iterate_parts(body: OperationBody, name: str, value: Any) -> Iterator[bytes
     if base_name != name and isinstance(value, str) and base_name in (body.files or ()):
         yield _build_part(base_name, _decode_base64(name, value), value_format, "application/octet-stream", "file")
         return
-    if value_format.style and not value_format.content_type and isinstance(value, (list, Mapping)):
+    is_file = name in (body.files or ())
+    if not is_file and value_format.style and not value_format.content_type and isinstance(value, (list, Mapping)):
         for key, item in _iterate_styled(name, value, value_format):
             yield _build_part(key, item.encode(), value_format, "")
         return

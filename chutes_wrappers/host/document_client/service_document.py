@@ -104,7 +104,7 @@ class ServiceDocument:
 
     def _find_items(self, target_path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Yield declared path, prefix and path item of each path that ``target_path`` ends with."""
-        shape = _VARIABLE.sub("{}", target_path)
+        shape = _make_shape(target_path)
         for path, item in self._items.items():
             declared = next(filter(shape.endswith, self._shapes[path]), None)
             if declared is not None:
@@ -155,6 +155,11 @@ def read_service_document(
 
     document = parse_document(data, content_type)
     return ServiceDocument(document, Nodes(document, location, load))
+
+
+def _make_shape(path: str) -> str:
+    """Return a template with its variables as ``{}``, and its literal text decoded."""
+    return "{}".join(map(unquote, _VARIABLE.split(path)))
 
 
 def _find_node(nodes: Nodes, item: Mapping[str, Any], method: str) -> dict[str, Any] | None:
