@@ -39,6 +39,8 @@ METHODS = (*platform_rules.UPSTREAM_METHODS, "OPTIONS", "TRACE", "QUERY")
 _METHOD = re.compile(r"(?!CONNECT\Z)[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}", re.IGNORECASE)
 # Methods whose requests usually have no body. RFC 9110, section 9.3.8: a TRACE never has one.
 _BODILESS = ("GET", "HEAD", "OPTIONS", "TRACE")
+# Methods with which an empty object is a body of its own.
+_WITH_BODY = ("POST", "PUT", "PATCH", "QUERY")
 _STRICT = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
@@ -224,7 +226,7 @@ class Route(BaseModel):
     @property
     def may_omit_body(self) -> bool:
         """Whether an empty object of a caller means a request without a body."""
-        return self.upstream_method in (*_BODILESS, "DELETE") or self.request_format.encoding == "none"
+        return self.upstream_method not in _WITH_BODY or self.request_format.encoding == "none"
 
     def describe(self) -> str:
         """Return ``METHOD path``, the name of a route in messages."""

@@ -38,8 +38,9 @@ def test_an_empty_body_is_not_sent_with_a_method_that_has_none(method: str) -> N
 
 def test_an_empty_body_is_sent_otherwise() -> None:
     assert build(method="POST").make_data() == b"{}"
-    request = build(method="POST", request={"encoding": "none"})
-    assert (request.headers, request.make_data()) == ({}, None)
+    for method in ({"request": {"encoding": "none"}}, {"target_method": "COPY"}, {"target_method": "OPTIONS"}):
+        request = build(method="POST", **method)
+        assert (request.headers, request.make_data()) == ({}, None)
 
 
 def test_a_body_that_is_not_an_object_is_sent_as_it_is() -> None:

@@ -4,7 +4,16 @@ import mimetypes
 
 import pytest
 
-from chutes_wrappers.runtime.media_types import guess_extension, guess_type_of_bytes, guess_type_of_name
+from chutes_wrappers.runtime.call_errors import CallFailed
+from chutes_wrappers.runtime.media_types import (
+    encode_text,
+    get_parameter,
+    guess_extension,
+    guess_type_of_bytes,
+    guess_type_of_name,
+    is_json,
+    mark_response_type,
+)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +106,54 @@ def test_the_usual_types_do_not_depend_on_the_machine(
 def test_a_type_is_shown_by_bytes_at_their_place_only(beginning: bytes, kind: str) -> None:
     assert guess_type_of_bytes(beginning + b"more") == kind
     assert guess_type_of_bytes(b"x" + beginning) == ""
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        ("application/json", True),
+        ("Application/JSON ; v=2.0", True),
+        ("application/problem+json;charset=utf-8", True),
+        ("text/json", True),
+        ("application/json-seq", False),
+        ("application/jsonl", False),
+        ("text/plain; x=application/json", False),
+        ("", False),
+    ],
+)
+def test_json_is_found_by_its_media_type(content_type: str, expected: bool) -> None:
+    assert is_json(content_type) is expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "charset"),
+    [
+        ("text/plain; Charset=ISO-8859-1", "ISO-8859-1"),
+        ('text/plain;a="x;charset=b";charset="utf-\\16"', "utf-16"),
+        ("text/plain; charset", ""),
+        ("text/plain; xcharset=a", ""),
+        ("text/plain", ""),
+    ],
+)
+def test_a_parameter_of_a_media_type_is_read(content_type: str, charset: str) -> None:
+    assert get_parameter(content_type, "charset") == charset
+
+
+def test_text_without_a_charset_is_utf_8() -> None:
+    assert encode_text("é", "text/plain", "a") == "é".encode()
+    assert encode_text("é", "text/plain;charset=latin-1", "a") == b"\xe9"
+    with pytest.raises(CallFailed, match="`a` cannot be sent as text/plain;charset=ascii"):
+        encode_text("é", "text/plain;charset=ascii", "a")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status", "marked"),
+    [
+        ("a/b;c=d", 200, "a/b;c=d"),
+        ("a/b;c=d", 201, "a/b;c=d; service-response=201"),
+        ("application/json; service-response=empty", 200, "application/json"),
+        ('a/b;Service-Response="204";c=d', 206, "a/b;c=d; service-response=206"),
+    ],
+)
+def test_only_the_gateway_marks_the_media_type_of_a_response(content_type: str, status: int, marked: str) -> None:
+    assert mark_response_type(content_type, status) == marked
