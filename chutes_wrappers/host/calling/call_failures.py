@@ -19,12 +19,13 @@ def build_call_error(
     secrets = (key,) if key else ()
     phrase = responses.get(status, "")
     what = f"the call failed with status {status}" + (f" ({phrase})" if phrase else "")
-    text = body.decode("utf-8", "replace")
+    text, service_status = body.decode("utf-8", "replace"), None
     if status == HTTPStatus.BAD_REQUEST:
         if (error := parse_service_error(body)) is not None:
             head, service_body = error
-            what = f"the service in the chute returned {head.status} ({head.reason or 'a status of its own'})"
-            text = service_body.decode("utf-8", "replace")
+            verb = "failed with" if _is_failure(head.status) else "returned"
+            what = f"the service in the chute {verb} {head.status} ({head.reason or 'a status of its own'})"
+            text, service_status = service_body.decode("utf-8", "replace"), head.status
         else:
             text = build_forwarding_error(status, body).text
     detail = error_responses.format_detail(text, secrets)
@@ -34,5 +35,25 @@ def build_call_error(
         status=status,
         where=where,
         evidence=f"{evidence}\n{INVOCATION_HEADER}: {invocation_id}" if invocation_id else evidence,
-        next_step=error_responses.select_call_step(status, name, KeyCredentials(key="").source, detail),
+        next_step=_select_service_step(service_status, name)
+        or error_responses.select_call_step(status, name, KeyCredentials(key="").source, detail),
     )
+
+
+def _select_service_step(status: int | None, name: str) -> str | None:
+    """Return the next step for an error of the service in the chute; None if the body of the call may be the reason."""
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return (
+            "give the service's own credentials, which are missing or wrong: as the field of the call that the route has for "
+            "them (such as X-API-Key, or Authorization with the whole value), or with CHUTE_HEADERS in the module and "
+            f"--secret {name} NAME"
+        )
+    if status is not None and _is_failure(status):
+        return f"read with --logs {name} why the service failed: it accepted the call"
+    if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        return "correct the media type of the route's request in the module, or send the content_type that the service takes"
+    return None
+
+
+def _is_failure(status: int) -> bool:
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED

@@ -11,6 +11,8 @@ from typing import Any
 
 from chutes_wrappers.core.module_headers import format_secret_command
 from chutes_wrappers.core.text import clean_text
+from chutes_wrappers.host.discovery.credentials import Refusal as DiscoveryRefusal
+from chutes_wrappers.host.discovery.credentials import list_credentials, suggest_header
 from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.parity_check import Outcome
 
@@ -114,33 +116,27 @@ def _target_path(outcome: Outcome) -> str:
 
 
 def _advise_credentials(outcomes: Sequence[Outcome], responses: Sequence[HttpResponse], chute: str) -> str:
-    declared = [
-        (parameter.place, parameter.name)
-        for outcome in outcomes
-        if outcome.cord is not None
-        for parameter in outcome.cord.route.parameters
-        if parameter.credential
-    ]
-    place, name = declared[0] if declared else ("header", "Authorization")
-    if place != "header":
+    routes = [outcome.cord.route for outcome in outcomes if outcome.cord is not None]
+    declared = list_credentials(routes)
+    if declared and all(parameter.place == "query" for parameter in declared):
+        name = declared[0].name
         return (
             f"callers give their own as {name!r}; for the rehearsal give one that works in CHUTE_EXAMPLES:\n"
             f'    CHUTE_EXAMPLES = {{"{outcomes[0].name}": {{{json.dumps(name)}: "…"}}}}'
         )
-    challenge = next((response.challenge for response in responses if response.challenge), "")
-    value = "${SERVICE_KEY}" if name.lower() != "authorization" else f"{_find_scheme(challenge)} ${{SERVICE_KEY}}"
-    alternative = f"; or callers give their own as {name!r}, which the route has" if declared else ""
+    challenge = next((response.challenge for response in responses if response.challenge), "Bearer")
+    suggestion = suggest_header(routes, [DiscoveryRefusal(port=0, path="", status=0, challenge=challenge)])
+    if suggestion is None:  # another scheme
+        suggestion = suggest_header(routes, [DiscoveryRefusal(port=0, path="", status=0, challenge="Bearer")])
+    assert suggestion is not None
+    names = " or ".join(repr(parameter.name) for parameter in declared)
+    alternative = f"; or callers give their own as {names}, which the route has" if names else ""
     return (
         f"send the service's key with every call{alternative}:\n"
-        f'    CHUTE_HEADERS = {{"{name}": "{value}"}}\n'
-        f"    export SERVICE_KEY=…    # on the platform: {format_secret_command(chute, 'SERVICE_KEY')}"
+        f"    {suggestion.line}\n"
+        f"    export {suggestion.variable}=…    # {suggestion.meaning}; "
+        f"on the platform: {format_secret_command(chute, suggestion.variable)}"
     )
-
-
-def _find_scheme(challenge: str) -> str:
-    """Return the scheme that a WWW-Authenticate header asks for, by default Bearer."""
-    scheme = challenge.split(maxsplit=1)[0].rstrip(",") if challenge.strip() else ""
-    return scheme if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,20}", scheme) else "Bearer"
 
 
 def _paste(outcome: Outcome, fields: Mapping[str, Any]) -> str:
