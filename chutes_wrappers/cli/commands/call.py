@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -138,8 +138,6 @@ def _resolve_target(
         address = parse_chute_address(url, read_api_key())
         if not address.is_local and address.key is None:
             require_api_key()
-        if address.is_emulated:
-            address = replace(address, key=read_api_key())
         return address, build_target_without_cords(path, body, options.method)
     key = require_api_key()
     with api_client.connect_to_read(key) as api:

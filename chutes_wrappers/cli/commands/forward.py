@@ -7,7 +7,6 @@ import contextlib
 import re
 import signal
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.host.account.api_key import read_api_key, require_api_key
+from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key, require_api_key
 from chutes_wrappers.host.forwarding.chute_client import (
     Chute,
     ChuteAddress,
@@ -99,9 +98,15 @@ def _resolve_address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
             chute = get_chute(api, ChuteName(text=facts.chute_name, is_of_module=True), output.report)
             return parse_deployed_address(build_chute_url(chute, api.url), key)
     address = parse_chute_address(url, read_api_key())
-    if not address.is_local and address.key is None:
+    if address.key is None and address.is_emulated:
+        raise ConfigurationError(
+            f"{address.url} is a chute of an emulator, which requires an API key",
+            where=f"{KEY_VARIABLE}, {get_key_path()}",
+            next_step=f"set {KEY_VARIABLE} to the key in the curl command that the emulator printed",
+        )
+    if address.key is None and not address.is_local:
         require_api_key()
-    return replace(address, key=read_api_key()) if address.is_emulated else address
+    return address
 
 
 def _list_cords(facts: ModuleFacts, manifest: Manifest) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ class ChuteAddress:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on this machine, where no key is needed or sent."""
+        """Whether it is on this machine, where only a chute of the emulator gets the key."""
         return is_local_host(URL(self.url).host or "")
 
     @property
@@ -53,8 +53,8 @@ class ChuteAddress:
 def parse_chute_address(url: str, key: str | None) -> ChuteAddress:
     """Parse the URL of a chute from the command line.
 
-    The key is not sent to this machine. Raises ConfigurationError for an invalid URL, or when the key would be sent
-    unencrypted.
+    On this machine the key is sent to a name below localhost only: a chute of the emulator, which requires it. Raises
+    ConfigurationError for an invalid URL, or when the key would be sent unencrypted.
     """
     try:
         parsed = URL(url.rstrip("/"))
@@ -62,11 +62,12 @@ def parse_chute_address(url: str, key: str | None) -> ChuteAddress:
         raise _build_url_error(url) from error
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query_string or parsed.user:
         raise _build_url_error(url)
-    if is_local_host(parsed.host):
-        return ChuteAddress(url=str(parsed))
+    address = ChuteAddress(url=str(parsed), key=key)
+    if address.is_local:
+        return address if address.is_emulated else replace(address, key=None)
     if key and parsed.scheme == "http":
         raise ConfigurationError(f"{url} would send your API key unencrypted", next_step="use https")
-    return ChuteAddress(url=str(parsed), key=key)
+    return address
 
 
 def parse_deployed_address(url: str, key: str) -> ChuteAddress:

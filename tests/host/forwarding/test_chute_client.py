@@ -174,7 +174,7 @@ def test_the_key_is_not_sent_to_this_machine(url: str) -> None:
 
 def test_a_localhost_subdomain_is_a_chute_of_the_emulator_on_this_machine() -> None:
     address = parse_chute_address("http://Tester-case.localhost:8000/", KEY)
-    assert address == ChuteAddress(url="http://tester-case.localhost:8000")
+    assert address == ChuteAddress(url="http://tester-case.localhost:8000", key=KEY)
     assert (address.is_local, address.is_emulated) == (True, True)
     assert not parse_chute_address("http://localhost:8000", KEY).is_emulated
 
