@@ -54,7 +54,7 @@ class ModuleHeaders:
 
         A route overrides a port, and a path without variables one with them.
         """
-        routes = [key for key in self.by_route if any(_matches(key, *target) for target in targets)]
+        routes = [key for key in self.by_route if any(matches_key(key, *target) for target in targets)]
         routes.sort(key=lambda key: "{" not in key)
         selected: dict[str, tuple[str, str | None]] = {}
         for group in (self.general, self.by_port.get(port, {}), *(self.by_route[key] for key in routes)):
@@ -180,7 +180,8 @@ def _fill_placeholders(text: str, environment: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: environment[match["name"]].strip() if match["name"] else "${", text)
 
 
-def _matches(key: str, method: str, path: str) -> bool:
+def matches_key(key: str, method: str, path: str) -> bool:
+    """Return whether ``key``, such as ``POST /items/{id}``, stands for a request."""
     key_method, _, key_path = key.partition(" ")
     return matches_target((key_method, key_path), method, path)
 

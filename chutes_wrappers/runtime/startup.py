@@ -20,7 +20,13 @@ from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.runtime.launcher import ManagedProcess, build_service_argv, build_service_environment
 from chutes_wrappers.runtime.module_headers import ServiceHeaders, read_service_headers
-from chutes_wrappers.runtime.readiness import ReadinessProbe, build_probes, find_problems, find_readiness_paths, wait_until_ready
+from chutes_wrappers.runtime.readiness import (
+    ReadinessProbe,
+    build_probes,
+    find_problems,
+    find_readiness_paths,
+    wait_until_ready,
+)
 from chutes_wrappers.runtime.supervision import get_services, start_once
 from chutes_wrappers.runtime.upstream import HOST
 
@@ -28,7 +34,7 @@ PORTS_VARIABLE = "CHUTE_PORTS"
 DEFAULT_PORTS = "8020,8080"
 _PORT_CHECK_TIMEOUT_S = 1.0
 _ready: set[int] = set()
-_headers: ServiceHeaders | None = None  # of the module that waited last: an instance has only one
+_headers: ServiceHeaders | None = None
 
 
 def parse_service_ports(env_value: str | None = None) -> list[int]:
@@ -80,10 +86,8 @@ async def wait_for_services_as(
     module: Mapping[str, Any], ports: Sequence[int], timeout_s: float, *, host: str, soft_fail: bool
 ) -> bool:
     """Run ``wait_for_services`` for the module with these globals; ``ports`` have been checked."""
-    global _headers
     spec, headers = load_launch_spec(), read_service_headers(module)
-    headers.resolve()  # before anything is started
-    _headers = headers
+    use_headers(headers)  # before anything is started
     try:
         if spec is not None:
             _check_against_platform(ports)
@@ -99,6 +103,13 @@ async def wait_for_services_as(
     _ready.update(ports)
     logger.info(f"the service is ready on {', '.join(map(str, ports))}")
     return True
+
+
+def use_headers(headers: ServiceHeaders) -> None:
+    """Send ``headers`` with all probes of this instance from now on. Raises ConfigurationError for an unset variable."""
+    global _headers
+    headers.resolve()
+    _headers = headers
 
 
 def load_launch_spec() -> LaunchSpec | None:

@@ -13,6 +13,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.module_headers import HEADERS_VARIABLE
 from chutes_wrappers.runtime.call_shape import ASGIApp, Call, Scope
 from chutes_wrappers.runtime.module_headers import SelectHeaders, ServiceHeaders, read_service_headers
+from chutes_wrappers.runtime.startup import use_headers
 
 # The emulated platform's runner reads it, for requests that are made directly at the service.
 _ATTRIBUTE = "service_headers"
@@ -43,7 +44,7 @@ def attach_headers(chute: Chute, module: Mapping[str, Any]) -> ServiceHeaders:
                     where=HEADERS_VARIABLE,
                     next_step=f"set {HEADERS_VARIABLE} above register_passthrough_routes and register_tunnel",
                 )
-            headers.resolve()
+            use_headers(headers)
 
     return headers
 

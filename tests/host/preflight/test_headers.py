@@ -42,7 +42,7 @@ def test_a_literal_that_looks_like_a_secret_is_a_warning(name: str) -> None:
     ],
 )
 def test_other_values_are_no_problem(headers: object, code: str | None) -> None:
-    assert check(headers, SECURED, code=code) == []
+    assert check(headers, code=code) == []
 
 
 def test_a_variable_that_the_image_sets_and_one_that_the_platform_refuses_are_named() -> None:
@@ -54,3 +54,15 @@ def test_credentials_that_nothing_sends_are_a_note_with_the_line_to_add() -> Non
     assert_one_problem(
         check({}, SECURED), "X-API-Key", 'CHUTE_HEADERS = {"X-API-Key": "${SERVICE_KEY}"}', severity="warning"
     )
+
+
+def test_credentials_of_the_module_are_found_by_the_name_of_their_header() -> None:
+    assert check({"x-api-key": "${SERVICE_KEY}"}, SECURED) == []
+    assert check({"GET /a": {"X-API-Key": "${SERVICE_KEY}"}}, SECURED) == []
+    assert_one_problem(check({"X-Other": "${SERVICE_KEY}"}, SECURED), "X-API-Key", severity="warning")
+
+
+def test_a_port_and_a_route_that_the_module_does_not_have_are_named() -> None:
+    assert_one_problem(check({9: {"X-A": "b"}}), "9 is not a port or a route", severity="warning")
+    assert_one_problem(check({"GET /speak": {"X-A": "b"}}), "GET /speak is not a port or a route", severity="warning")
+    assert check({8020: {"X-A": "b"}, "POST /v1/speak-now": {"X-A": "b"}, "POST /v1/{x}": {"X-A": "b"}}) == []
