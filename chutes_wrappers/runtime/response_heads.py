@@ -17,14 +17,9 @@ _HEAD_END = re.compile(rb"\n\r?\n")
 _LINE_END = re.compile(rb"\r?\n")
 _INTERIM_STATUS = re.compile(rb"HTTP/\d\.\d 1(?!01)\d\d")
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
-# What may need a repair: a space in a name, a line without a colon, a list of lengths, two headers about the length, and a length
-# where no body can be.
-_SUSPECT = re.compile(
-    rb"\n(?!\r?\n)[^:\r\n \t]*[ \t\r\n]|\ncontent-length:[^\r\n]*,|\ntransfer-encoding:[^\r\n]*identity"
-    rb"|\n(?:content-length|transfer-encoding):.*\n(?:content-length|transfer-encoding):"
-    rb"|\AHTTP/\d\.\d (?:1\d\d|204).*\ncontent-length:[ \t]*[^0\s]",
-    re.IGNORECASE | re.DOTALL,
-)
+# A space in a name, a folded line, or a line without a colon.
+_ODD_LINE = re.compile(rb"\n(?!\r?\n)[^:\r\n \t]*[ \t\r\n]")
+_LENGTH, _CODING = b"\ncontent-length:", b"\ntransfer-encoding:"
 _Headers = list[tuple[bytes, bytes]]
 
 
@@ -57,6 +52,9 @@ class HeadReader:
         """Return what can be parsed now: whole heads, repaired, and the bytes after them. Raises InvalidHead."""
         if not self._is_in_head:
             return data
+        if not self._pending and _is_usual(data):
+            self._is_in_head = False
+            return data
         ready, rest = b"", self._pending + data
         while self._is_in_head and (match := _find_end(rest := rest.lstrip(b"\r\n"))):
             head, rest = rest[: match.end()], rest[match.end() :]
@@ -74,6 +72,14 @@ class HeadReader:
         return rest
 
 
+def _is_usual(data: bytes) -> bool:
+    """Return whether ``data`` begins with a whole head that needs no repair: nothing is copied then."""
+    if not data.startswith(_BEGINNING) or _INTERIM_STATUS.match(data):
+        return False
+    match = _find_end(data)
+    return match is not None and not _needs_repair(data[: match.end()])
+
+
 def _find_end(data: bytes) -> re.Match[bytes] | None:
     if not _BEGINNING.startswith(data[: len(_BEGINNING)]):
         raise NotHTTP(data)
@@ -83,12 +89,30 @@ def _find_end(data: bytes) -> re.Match[bytes] | None:
     return match
 
 
+def _needs_repair(head: bytes) -> bool:
+    """Return whether a repair may change ``head``. Every response is checked, so this is fast."""
+    text = head.lower()
+    position = text.find(_LENGTH)
+    if position >= 0:
+        length = text[position + len(_LENGTH) : text.find(b"\n", position + 1)]
+        if (
+            b"," in length
+            or _CODING in text
+            or text.count(_LENGTH) > 1
+            or (_is_bodiless(head) and length.strip() != b"0")
+        ):
+            return True
+    elif _CODING in text and (b"identity" in text or text.count(_CODING) > 1):
+        return True
+    return _ODD_LINE.search(head) is not None
+
+
 def repair_head(head: bytes) -> bytes:
     """Return ``head``, a status line and headers with the empty line at their end, without what only a strict parser refuses.
 
     Lengths that differ stay: no client can know where such a response ends.
     """
-    if not _SUSPECT.search(head):
+    if not _needs_repair(head):
         return head
     status, *lines = _LINE_END.split(head.rstrip(b"\r\n"))
     headers = _repair_lengths(_repair_codings(_read_headers(lines)), can_have_body=not _is_bodiless(status))
