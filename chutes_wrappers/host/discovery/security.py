@@ -24,18 +24,18 @@ _CHALLENGE_SCHEMES = frozenset(
 
 
 class SecurityReader:
-    """The security schemes of one document; each is read once. ``used`` has the names that operations require.
+    """The security schemes of one document; each is read once.
 
     Documents often declare schemes, and forget to require them. So without ``security`` in the document and in all of its
     ``operations``, every operation may need any of them.
     """
 
     def __init__(self, document: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> None:
-        self.used: set[str] = set()
         self._document = document
         self._schemes = _collect_schemes(document)
-        is_required = "security" in document or any("security" in operation for operation in operations)
-        self._default = document.get("security", []) if is_required else [{name: []} for name in self._schemes]
+        requirements = [node["security"] for node in (document, *operations) if "security" in node]
+        self._default = document.get("security", []) if requirements else [{name: []} for name in self._schemes]
+        self._used = {name for node in (*requirements, self._default) for name in _read_names(node)[0]}
         self._results: dict[str, tuple[DeclaredParameter | None, str | None]] = {}
 
     def read_credentials(self, operation: Mapping[str, Any]) -> tuple[list[DeclaredParameter], list[str]]:
@@ -43,10 +43,9 @@ class SecurityReader:
 
         None is required: with ``{}`` the call needs none, and the module's headers may contain it.
         """
-        names, problems = self._read_names(operation.get("security", self._default))
+        names, problems = _read_names(operation.get("security", self._default))
         credentials: dict[tuple[str, str], DeclaredParameter] = {}
         for name in names:
-            self.used.add(name)
             if name not in self._results:
                 self._results[name] = self._read_scheme(name)
             credential, problem = self._results[name]
@@ -60,20 +59,13 @@ class SecurityReader:
         """Return a note on each scheme that the document declares and no operation requires."""
         notes = []
         for name in self._schemes:
-            if name not in self.used:
+            if name not in self._used:
                 credential, problem = self._read_scheme(name)
                 place = f" ({_describe_place(credential)})" if credential else ""
                 advice = "; CHUTE_HEADERS can set it" if credential and credential.parameter.place != "query" else ""
                 reason = problem or f"left out: no operation requires it{advice}"
                 notes.append(f"security scheme `{name[:100]}`{place} {reason}")
         return notes
-
-    def _read_names(self, requirements: Any) -> tuple[list[str], list[str]]:
-        if not isinstance(requirements, list):
-            return [], ["`security` left out: it is not a list"]
-        items = [item for item in requirements[:_MAX_REQUIREMENTS] if isinstance(item, Mapping)]
-        problems = ["a security requirement left out: it is not an object"] if len(items) < len(requirements) else []
-        return list(dict.fromkeys(name for item in items for name in item)), problems
 
     def _read_scheme(self, name: str) -> tuple[DeclaredParameter | None, str | None]:
         """Return the credential of a scheme, and what cannot be carried of it, as the rest of a sentence."""
@@ -117,6 +109,15 @@ def _collect_schemes(document: Mapping[str, Any]) -> Mapping[str, Any]:
     schemes = components.get("securitySchemes") if isinstance(components, Mapping) else None
     schemes = schemes if isinstance(schemes, Mapping) else document.get("securityDefinitions")
     return schemes if isinstance(schemes, Mapping) else {}
+
+
+def _read_names(requirements: Any) -> tuple[list[str], list[str]]:
+    """Return the names of the schemes in ``security``, each once, and what of it is not valid."""
+    if not isinstance(requirements, list):
+        return [], ["`security` left out: it is not a list"]
+    items = [item for item in requirements[:_MAX_REQUIREMENTS] if isinstance(item, Mapping)]
+    problems = ["a security requirement left out: it is not an object"] if len(items) < len(requirements) else []
+    return list(dict.fromkeys(name for item in items for name in item)), problems
 
 
 def _add_credential(credentials: dict[tuple[str, str], DeclaredParameter], credential: DeclaredParameter) -> None:

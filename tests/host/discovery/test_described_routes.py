@@ -9,7 +9,7 @@ import pytest
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.exposure import CATEGORIES
 from chutes_wrappers.core.routes import STREAM_SWITCH, Route
-from chutes_wrappers.host.discovery import specification
+from chutes_wrappers.host.discovery import operation_reader
 from chutes_wrappers.host.discovery.specification import Operations, check_dialect, read_operations
 
 TEXT_SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
@@ -299,7 +299,7 @@ def test_what_servers_say_in_vain_is_noted() -> None:
 
 
 def test_notes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(specification, "MAX_NOTES", 3)
+    monkeypatch.setattr(operation_reader, "MAX_NOTES", 3)
     parameters = [{"name": f"c {number}", "in": "cookie"} for number in range(9)]
     found = read_paths({"/a": {"get": {"parameters": parameters}}})
     assert len(found.notes) == 4

@@ -128,3 +128,8 @@ def test_a_declared_header_of_the_same_name_is_the_same_key() -> None:
         "credential": True,
     }
     assert merged.schema == {"type": "string", "maxLength": 9}
+
+
+def test_schemes_of_operations_that_are_not_read_are_not_unused() -> None:
+    document = {"components": {"securitySchemes": {"a": API_KEY}}}
+    assert SecurityReader(document, [{"security": [{"a": []}]}, {}]).describe_unused() == []

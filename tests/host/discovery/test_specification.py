@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
 from chutes_wrappers.core.routes import RequestFormat, Route
-from chutes_wrappers.host.discovery import servers, specification
+from chutes_wrappers.host.discovery import operation_reader, servers
+from chutes_wrappers.host.discovery.path_items import iterate_operations
 from chutes_wrappers.host.discovery.references import ReadingTime
 from chutes_wrappers.host.discovery.shapes import Shapes
 from chutes_wrappers.host.discovery.specification import (
@@ -269,7 +270,7 @@ def test_100_000_paths_are_rejected() -> None:
 
 
 def test_the_total_size_of_schemas_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(specification, "MAX_TOTAL_SCHEMA_BYTES", 200_000)
+    monkeypatch.setattr(operation_reader, "MAX_TOTAL_SCHEMA_BYTES", 200_000)
     huge = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(5000)}}
     paths = {
         f"/p{n}": {"post": build_operation("application/json", schema={"$ref": "#/components/huge"})} for n in range(50)
@@ -354,7 +355,7 @@ def replace_value(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def count_operations(document: dict[str, Any]) -> int:
-    return sum(1 for _ in specification._iterate_operations(document))
+    return sum(1 for _ in iterate_operations(document))
 
 
 @settings(max_examples=400, deadline=None)
