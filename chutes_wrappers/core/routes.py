@@ -226,7 +226,7 @@ class Route(BaseModel):
     @property
     def may_omit_body(self) -> bool:
         """Whether an empty object of a caller means a request without a body."""
-        return self.upstream_method not in _WITH_BODY or self.request_format.encoding == "none"
+        return self.upstream_method not in _WITH_BODY or (self.request is not None and self.request.encoding == "none")
 
     def describe(self) -> str:
         """Return ``METHOD path``, the name of a route in messages."""

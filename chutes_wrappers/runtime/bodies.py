@@ -29,6 +29,7 @@ from chutes_wrappers.runtime.media_types import FORM_TYPE, JSON_TYPE, encode_tex
 from chutes_wrappers.runtime.styles import format_json
 
 LINES_TYPE = "application/jsonl"
+_JSON, _MULTIPART = RequestFormat(encoding="json"), RequestFormat(encoding="multipart")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ def infer_request_format(body: Any) -> RequestFormat:
         for value in values
         for item in (value if isinstance(value, list) else [value])
     )
-    return RequestFormat(encoding="multipart" if has_file else "json")
+    return _MULTIPART if has_file else _JSON
 
 
 def encode_body(request: RequestFormat, body: Any, *, may_be_empty: bool) -> Body:

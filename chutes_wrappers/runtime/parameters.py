@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from chutes_wrappers.core.path_segments import find_dot_segments, find_path_problem
-from chutes_wrappers.core.path_templates import VARIABLE, PathVariable, find_variables
+from chutes_wrappers.core.path_templates import VARIABLE, PathVariable
 from chutes_wrappers.core.routes import Parameter, ParameterLocation, Route
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.cookies import build_cookie_header
@@ -26,9 +26,9 @@ from chutes_wrappers.runtime.styles import (
     quote_in_path,
     quote_in_query,
 )
+from chutes_wrappers.runtime.target_plans import TargetPlan, plan_target
 
 _Parameters = Mapping[tuple[ParameterLocation, str], Parameter]
-_LITERAL = "/%:@!$&'()*+,;=~-._"
 # In a whole query string that the caller has encoded. "%" stays, so that nothing is encoded twice.
 _QUERY_LITERAL = "%:/?@!$&'()*+,;=~-._[]"
 # Any text that does not change the segment in which it stands.
@@ -52,15 +52,16 @@ def build_target(route: Route, query: Mapping[str, str], fields: MutableMapping[
     parameter that is missing, or with which a server could leave the route (``core/path_segments.py``). Raises it also for
     another value of a key in the route's own query string, and for a value that its place cannot carry.
     """
-    remaining_query = dict(query)
-    declared: _Parameters = {(parameter.place, parameter.name): parameter for parameter in _iter_parameters(route)}
+    plan = plan_target(route.target_path, route.parameters)
+    if plan.fixed_target is not None and not query:
+        return RequestTarget(target=plan.fixed_target)
+    remaining_query, declared = dict(query), plan.parameters
     values = take_values(declared.values(), remaining_query, fields)
     for key, parameter in declared.items():
         if parameter.content_type and parameter.place != "querystring" and values[key] is not None:
             values[key] = format_content(parameter, values[key])
-    path, _, target_query = _split_target(route)
-    path_text = _fill_path(route, path, declared, values)
-    target_query = _fill_query(route, target_query, declared, values)
+    path_text = _fill_path(route, plan, values)
+    target_query = _fill_query(route, plan.query, declared, values)
     pairs = _remove_fixed(
         route, target_query, [*_make_pairs(remaining_query.items()), *_iter_query_pairs(declared, values)]
     )
@@ -72,37 +73,19 @@ def build_target(route: Route, query: Mapping[str, str], fields: MutableMapping[
     )
 
 
-def _split_target(route: Route) -> tuple[str, str, str]:
-    return route.target_path.partition("#")[0].partition("?")
-
-
-def _iter_parameters(route: Route) -> Iterator[Parameter]:
-    yield from route.parameters
-    path, _, query = _split_target(route)
-    declared = {parameter.name for parameter in route.parameters if parameter.place == "path"}
-    in_query = {parameter.name for parameter in route.parameters if parameter.place == "query"}
-    names = [variable.name for variable in find_variables(path, declared)]
-    names += [variable.name for variable in find_variables(query, declared) if variable.name not in in_query]
-    for name in dict.fromkeys(names):
-        if name not in declared:
-            yield Parameter.model_validate({"name": name, "in": "path", "required": True})
-
-
-def _fill_path(route: Route, path: str, declared: _Parameters, values: Values) -> str:
-    names = {name for place, name in declared if place == "path"}
-    texts, variables, end = [], [], 0
-    for variable in find_variables(path, names):
-        text, end = quote(path[end : variable.start], safe=_LITERAL), variable.end
+def _fill_path(route: Route, plan: TargetPlan, values: Values) -> str:
+    texts, variables = list(plan.texts), []
+    for index, variable in enumerate(plan.variables):
         value = values.get(("path", variable.name))
         if value is not None and value != "":
-            texts.append(f"{text}/" if variable.is_optional else text)
-            variables.append((variable.name, _format_in_path(declared["path", variable.name], value, variable)))
+            texts[index] += "/" if variable.is_optional else ""
+            parameter = plan.parameters["path", variable.name]
+            variables.append((variable.name, _format_in_path(parameter, value, variable)))
         elif variable.is_optional:
-            texts.append(text)
             variables.append((variable.name, ""))
         else:
             raise _make_missing_error(route, variable.name)
-    return _join_path([*texts, quote(path[end:], safe=_LITERAL)], variables)
+    return _join_path(texts, variables)
 
 
 def _join_path(texts: Sequence[str], variables: Sequence[tuple[str, str]]) -> str:
