@@ -31,7 +31,7 @@ from chutes_wrappers.host.cuda_version import (
     has_cuda_libraries,
 )
 from chutes_wrappers.host.discovery.credentials import HeaderSuggestion, suggest_header
-from chutes_wrappers.host.discovery.probing import Finding
+from chutes_wrappers.host.discovery.probing import Finding, list_refusals
 from chutes_wrappers.host.inspection import inspect_image
 from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.platform_api import api_client
@@ -212,7 +212,7 @@ def _discover_routes(path: Path, engine: DockerEngine, proposal: Proposal) -> No
 def _write_header(path: Path, proposal: Proposal, findings: Sequence[Finding]) -> HeaderSuggestion | None:
     """Write the header into the module that sends the credentials which the service wants. Return it if one was refused."""
     routes = [route for finding in findings for route in finding.operations.routes]
-    refusals = [finding.refusal for finding in findings if finding.refusal is not None]
+    refusals = list_refusals(findings)
     header = suggest_header(routes, refusals)
     if refusals:
         output.warning(f"the service wants credentials: {refusals[0]}")

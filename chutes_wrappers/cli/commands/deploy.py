@@ -11,6 +11,7 @@ from chutes_wrappers.cli import module_preparation, output, sdk_upload
 from chutes_wrappers.cli.deployment_fee import accept_fee_notice, report_accepted_fee
 from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.module_headers import format_secret_command
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import upload_records
 from chutes_wrappers.host.deployment_records import keep_deployment
@@ -68,7 +69,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
             api, stage, facts, definition, before, fee_arguments, options, payment_address=user.payment_address
         )
         keep_for_rollback(api, stage, after, definition, facts.path)
-        report_deployment(after, before, find_chute_url(after, api.url), options)
+        report_deployment(after, before, find_chute_url(after, api.url), options, facts.headers.variables)
     return 0
 
 
@@ -238,8 +239,17 @@ def _find_stale_image_problems(image: ImageInfo | None, stage: Stage, facts: Mod
     ]
 
 
-def report_deployment(after: ChuteInfo, before: ChuteInfo | None, url: str | None, options: UploadOptions) -> None:
-    """Print the deployed chute with its ``url`` if that is known, and whether it is another version than ``before``."""
+def report_deployment(
+    after: ChuteInfo,
+    before: ChuteInfo | None,
+    url: str | None,
+    options: UploadOptions,
+    variables: Sequence[str] = (),
+) -> None:
+    """Print the deployed chute with its ``url`` if that is known, and whether it is another version than ``before``.
+
+    ``variables`` are those of the module's CHUTE_HEADERS.
+    """
     is_same = before is not None and (before.version, before.public) == (after.version, after.public)
     if options.as_json:
         payload = {
@@ -261,4 +271,7 @@ def report_deployment(after: ChuteInfo, before: ChuteInfo | None, url: str | Non
         output.report(
             f"A secret that its start needs must be set before the warm-up: {NAMES.deploy} --secret {after.name} KEY"
         )
+    for variable in variables:
+        command = format_secret_command(after.name, variable)
+        output.report(f"Its instances do not start without the secret {variable}: {command}")
     output.report(f"Next: {NAMES.deploy} --warmup {after.name}")

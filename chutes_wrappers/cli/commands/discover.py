@@ -193,11 +193,12 @@ def _report_refusals(facts: ModuleFacts, findings: Sequence[Finding]) -> None:
     """Warn about a service that refuses requests for want of credentials, with the line that sends them."""
     from chutes_wrappers.core.module_headers import format_secret_command
     from chutes_wrappers.host.discovery.credentials import suggest_header
+    from chutes_wrappers.host.discovery.probing import list_refusals
 
-    refusals = [finding.refusal for finding in findings if finding.refusal is not None]
+    refusals = list_refusals(findings)
     if not refusals:
         return
-    output.warning(f"the service wants credentials: {refusals[0]}")
+    output.warning(f"the service wants {'other ' if facts.headers else ''}credentials: {refusals[0]}")
     suggestion = suggest_header([route for finding in findings for route in finding.operations.routes], refusals)
     if suggestion is not None and not facts.headers:
         output.report_next_step(

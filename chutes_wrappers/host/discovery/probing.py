@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.discovery import readiness_paths
-from chutes_wrappers.host.discovery.credentials import REFUSED_STATUSES, Refusal, select_secured_path
+from chutes_wrappers.host.discovery.credentials import REFUSED_STATUSES, Refusal, list_credentials, select_secured_path
 from chutes_wrappers.host.discovery.fetching import (
     STARTING_STATUSES,
     NoResponse,
@@ -66,6 +66,19 @@ class Finding:
     def location(self) -> str | None:
         """The path of the first specification, or None."""
         return self.locations[0] if self.locations else None
+
+
+def list_refusals(findings: Iterable[Finding]) -> list[Refusal]:
+    """Return the refusals that concern callers: of a route that declares credentials, or of a service that publishes nothing.
+
+    Many servers refuse a path that they do not have.
+    """
+    return [
+        finding.refusal
+        for finding in findings
+        if finding.refusal is not None
+        and (not finding.operations.routes or list_credentials(finding.operations.routes))
+    ]
 
 
 async def probe(
@@ -259,7 +272,8 @@ class _PortProbe:
     async def _request_secured_path(self) -> None:
         """Find out whether the service refuses a route for want of the credentials that its specification declares."""
         path = select_secured_path(self._result.operations.routes if self._result else ())
-        if path is not None and self._refusal is None:
+        if path is not None:
+            self._refusal = None  # of a path that is not of the specification
             result = await fetch(self._session, self._service, path, timeout_s=_SECURED_TIMEOUT_S, follow=False)
             if isinstance(result, Response):
                 self._record_refusal(result)

@@ -11,7 +11,8 @@ from chutes_wrappers.core.module_headers import parse_headers
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.discovery.credentials import Refusal, select_secured_path, suggest_header
 from chutes_wrappers.host.discovery.fetching import Service
-from chutes_wrappers.host.discovery.probing import Bounds, Finding, probe
+from chutes_wrappers.host.discovery.probing import Bounds, Finding, list_refusals, probe
+from chutes_wrappers.host.discovery.specification import Operations
 from tests.upstreams.recording import RecordedReply, RecordedRequest, serve_recorder
 
 DOCUMENT = {
@@ -92,3 +93,14 @@ async def test_a_refused_route_is_noticed_although_the_document_is_public() -> N
     finding, _ = await probe_with({}, is_document_secured=False)
     assert finding.refusal is not None
     assert finding.refusal.status == 401
+
+
+def test_a_refused_path_of_a_service_without_declared_credentials_is_no_concern() -> None:
+    refusal = refused()[0]
+
+    def find(*routes: Route) -> list[Refusal]:
+        return list_refusals([Finding(port=1, operations=Operations(routes=routes), refusal=refusal)])
+
+    assert find() == [refusal]
+    assert find(secured("X-A")) == [refusal]
+    assert find(Route(path="/open")) == []

@@ -202,3 +202,16 @@ def test_a_source_larger_than_python_can_parse_cheaply_is_not_read(tmp_path: Pat
         opened.truncate(2**40)
     with pytest.raises(ConfigurationError, match=r"cannot be read \(it is larger than 2 MiB\)"):
         read_literals(module)
+
+
+def test_headers_are_read_and_a_variable_of_the_environment_is_refused(path: Path) -> None:
+    path.write_text(LITERAL + 'CHUTE_HEADERS = {"X-Key": "${KEY}", 8020: {"X-Key": "literal-value"}}\n' + NOT_RUN)
+    facts = read_module(path)
+    assert (facts.headers.variables, facts.headers.select(8020)) == (("KEY",), {"X-Key": "literal-value"})
+    assert "literal-value" not in repr(facts)
+    path.write_text(path.read_text() + 'CHUTE_ENV = {"KEY": "secret-value"}\n')
+    with pytest.raises(ConfigurationError, match="KEY is in CHUTE_ENV") as caught:
+        read_module(path)
+    assert str(path) in str(caught.value)
+    assert "--secret thing KEY" in str(caught.value)
+    assert "secret-value" not in str(caught.value)
