@@ -6,6 +6,7 @@ redirect. It keeps cookies, which know no port, and uses a proxy for this machin
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
 import ipaddress
 from collections.abc import Iterable
@@ -22,6 +23,10 @@ from chutes_wrappers.core.errors import ConfigurationError
 _LOOPBACK = "127.0.0.1"
 # An API key, a password, or the account's signature (PLATFORM.md, section 5).
 _LOGIN_HEADERS = frozenset({"authorization", "x-chutes-hotkey"})
+# Of each header and of their number; http.client's own are 64 KiB and 100, and it has no setting for them.
+MAX_HEADER_BYTES = 256 * 1024
+MAX_HEADERS = 1000
+vars(http.client).update(_MAXLINE=MAX_HEADER_BYTES, _MAXHEADERS=MAX_HEADERS)
 
 
 def is_local_host(host: str) -> bool:
@@ -94,6 +99,24 @@ def _complete_proxy(proxy: str, schemes: tuple[str, ...]) -> str | None:
         return url if parts.scheme in schemes and parts.hostname and parts.port != 0 else None
     except ValueError:  # brackets or the port are invalid
         return None
+
+
+def describe_unreadable(error: BaseException) -> str | None:
+    """Return why a response could not be read, for an error of ``requests``; None if it is another error, such as no response."""
+    causes = [
+        error,
+        *error.args,
+        *(arg for outer in error.args if isinstance(outer, BaseException) for arg in outer.args),
+    ]
+    for cause in causes:
+        if isinstance(cause, http.client.LineTooLong):
+            return f"a header is longer than {MAX_HEADER_BYTES // 1024} KiB"
+        if isinstance(cause, http.client.HTTPException) and not isinstance(
+            cause, (ConnectionError, http.client.IncompleteRead)
+        ):
+            is_limit = type(cause) is http.client.HTTPException  # http.client's only one of this type
+            return f"it has more than {MAX_HEADERS} headers" if is_limit else f"it is not HTTP ({str(cause)[:100]!r})"
+    return None
 
 
 class SessionRules(requests.Session):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,8 +12,17 @@ import requests
 from requests.utils import get_netrc_auth
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.http_sessions import HostSession, can_carry_login, find_proxy, is_local_host
+from chutes_wrappers.host.http_sessions import (
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    HostSession,
+    can_carry_login,
+    describe_unreadable,
+    find_proxy,
+    is_local_host,
+)
 from tests.host.client_environment import NETRC_PASSWORD, NETRC_VARIABLES, remove_proxies, write_netrc
+from tests.upstreams.raw import serve_reply
 from tests.upstreams.recording import RecordedReply, serve_recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,8 +30,8 @@ KEY = {"Authorization": "Bearer cpk_secret"}
 SIGNATURE = {"X-Chutes-Hotkey": "5Case", "X-Chutes-Signature": "00"}
 # The modules that create a session. Those of the second line run on an instance, and call its own service.
 CREATORS = {
-    *("host/http_sessions.py", "host/async_sessions.py", "host/container_engine/docker_client.py"),
-    *("runtime/upstream.py", "runtime/readiness.py", "emulator/runner.py"),
+    *("host/http_sessions.py", "host/container_engine/docker_client.py"),
+    *("runtime/client_sessions.py", "runtime/connection_pool.py", "emulator/runner.py"),
 }
 _METHODS = "request get post put patch delete head options"
 _FACTORIES = {
@@ -29,6 +39,7 @@ _FACTORIES = {
     *(f"requests.api.{name}" for name in _METHODS.split()),
     *(f"httpx.{name}" for name in f"Client AsyncClient stream {_METHODS}".split()),
     *("requests.sessions.Session", "aiohttp.ClientSession", "aiohttp.client.ClientSession", "aiohttp.request"),
+    *("aiohttp.TCPConnector", "aiohttp.connector.TCPConnector"),
     *("docker.DockerClient", "docker.APIClient", "docker.from_env", "docker.client.DockerClient"),
     *("urllib.request.urlopen", "urllib.request.build_opener", "urllib.request.urlretrieve"),
     *("http.client.HTTPConnection", "http.client.HTTPSConnection"),
@@ -228,3 +239,32 @@ def test_this_machine_is_loopback_and_the_names_below_localhost(host: str, is_lo
     assert is_local_host(host) is is_local
     assert can_carry_login(f"http://{'[::1]' if host == '::1' else host}/") is is_local
     assert can_carry_login(f"https://{'[::1]' if host == '::1' else host}/")
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        (b"X: " + b"x" * (MAX_HEADER_BYTES - 10) + b"\r\n", None),
+        (b"X: 1\r\n" * (MAX_HEADERS - 10), None),
+        (b"X: " + b"x" * MAX_HEADER_BYTES + b"\r\n", "a header is longer than 256 KiB"),
+        (b"X: 1\r\n" * (MAX_HEADERS + 1), "it has more than 1000 headers"),
+    ],
+)
+async def test_the_limits_of_a_response_are_ours_and_named(headers: bytes, reason: str | None) -> None:
+    async with serve_reply(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 2\r\n\r\nok") as port:
+        with HostSession() as session:
+            request = asyncio.to_thread(session.get, f"http://127.0.0.1:{port}/")
+            if reason is None:
+                assert (await request).text == "ok"
+                return
+            with pytest.raises(requests.ConnectionError) as caught:
+                await request
+    assert describe_unreadable(caught.value) == reason
+
+
+@pytest.mark.parametrize(("reply", "reason"), [(b"220 ready\r\n", "it is not HTTP ('220 ready"), (b"", "None")])
+async def test_what_is_not_a_response_is_told_from_none(reply: bytes, reason: str) -> None:
+    async with serve_reply(reply) as port:
+        with HostSession() as session, pytest.raises(requests.ConnectionError) as caught:
+            await asyncio.to_thread(session.get, f"http://127.0.0.1:{port}/")
+    assert str(describe_unreadable(caught.value)).startswith(reason)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from pathlib import Path
 
 import aiohttp
 import pytest
 from yarl import URL
 
-import chutes_wrappers
 from chutes_wrappers.runtime.client_sessions import describe_unreadable, open_client_session
 from chutes_wrappers.runtime.connection_pool import make_connector
 from chutes_wrappers.runtime.response_heads import MAX_HEAD_BYTES
 from tests.upstreams.raw import serve_raw, serve_reply
 
-PACKAGE = Path(chutes_wrappers.__file__).parent
 OK = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: 2\r\n\r\nok"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -89,12 +85,3 @@ async def test_a_head_that_ends_early_is_a_lost_connection() -> None:
 async def test_a_session_has_no_timeout_for_a_whole_request() -> None:
     async with open_client_session(make_connector()) as session:
         assert (session.timeout.total, session.timeout.sock_read) == (None, None)
-
-
-def test_no_other_module_opens_a_session() -> None:
-    opening = {
-        path.relative_to(PACKAGE).as_posix()
-        for path in PACKAGE.rglob("*.py")
-        if re.search(r"\b(ClientSession|TCPConnector|aiohttp\.request)\(", path.read_text())
-    }
-    assert opening == {"runtime/client_sessions.py", "runtime/connection_pool.py", "emulator/runner.py"}

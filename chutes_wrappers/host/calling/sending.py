@@ -18,7 +18,7 @@ from chutes_wrappers.core.platform_rules import BODILESS_METHODS, INVOCATION_HEA
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
-from chutes_wrappers.host.http_sessions import HostSession
+from chutes_wrappers.host.http_sessions import HostSession, describe_unreadable
 from chutes_wrappers.host.platform_api import error_responses
 from chutes_wrappers.host.platform_api.api_client import PlatformUnreachable
 from chutes_wrappers.host.platform_api.http_adapters import DeadlineAdapter
@@ -182,6 +182,9 @@ def _build_unreachable_error(
         # A server may close the connection before it has read a body that it rejects.
         what = f"the connection closed while a body of {upload.size / 1024**2:.1f} MiB was sent"
         step = error_responses.select_call_step(413, "CHUTE", "")
+    elif reason := describe_unreadable(error):
+        what = f"the chute's response cannot be read: {reason}"
+        step = "check that the URL is the chute's; the call may have been executed, and is not sent again"
     else:
         what = "the chute cannot be reached, or closed the connection early"
         step = "check the result of the call with --status and --logs: it is not sent again"

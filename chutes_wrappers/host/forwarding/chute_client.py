@@ -19,6 +19,7 @@ from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.forwarding.transport import ForwardingError
 from chutes_wrappers.host.http_sessions import find_proxy, is_local_host
 from chutes_wrappers.host.platform_api.error_responses import mask_secret_bytes
+from chutes_wrappers.runtime.client_sessions import describe_unreadable
 
 _BUSY_TIMEOUT_S = 600.0
 _CONNECT_TIMEOUT_S = 30.0
@@ -178,6 +179,10 @@ class Chute:
         except asyncio.TimeoutError as error:
             raise ForwardingError(
                 504, f"no data within {API_CALL_LIMIT_S:g} s, after which the platform ends a call"
+            ) from error
+        except aiohttp.ClientResponseError as error:
+            raise ForwardingError(
+                502, f"the response of {self._address.url} cannot be read: {describe_unreadable(error)}"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ForwardingError(

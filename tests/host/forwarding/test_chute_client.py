@@ -20,6 +20,7 @@ from chutes_wrappers.host.forwarding.transport import ForwardingError, Transport
 from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 from tests.scenario import find_free_port
+from tests.upstreams.raw import serve_reply
 
 KEY = "cpk_secret"
 
@@ -135,6 +136,13 @@ async def test_an_unreachable_chute_is_a_502() -> None:
             async with chute.call(make_post(b"{}")):
                 pass
     assert caught.value.status == 502
+
+
+async def test_a_response_that_cannot_be_read_is_not_called_unreachable() -> None:
+    async with serve_reply(b"220 mail ready\r\n") as port, Chute(ChuteAddress(url=f"http://127.0.0.1:{port}")) as chute:
+        with pytest.raises(ForwardingError, match="cannot be read: not HTTP"):
+            async with chute.call(make_post(b"{}")):
+                pass
 
 
 async def test_key_and_host_are_sent_where_they_are_known_and_redirects_are_not_followed() -> None:
