@@ -55,33 +55,6 @@ class SkippedRoute(BaseModel):
     reason: str
 
 
-class Parameter(BaseModel):
-    """One parameter of an operation. JSON shape: ``{"name", "in", "type", "style", "explode", …}``.
-
-    ``type`` is how text in the caller's query string is parsed: a list (``a,b``, or JSON) or an object (JSON); None: plain
-    text. ``style``, ``explode`` and ``allow_reserved`` are the format that the service expects, as in OpenAPI and with its
-    defaults. With ``content_type`` the value is sent in that media type, such as JSON. A ``querystring`` is the whole query
-    string (OpenAPI 3.2). ``shared``: the body has a field of the same name. ``credential``: a security scheme declares it.
-    """
-
-    model_config = _STRICT
-
-    name: str = Field(min_length=1)
-    place: ParameterLocation = Field(default="query", alias="in")
-    type: Collection | None = None
-    style: Style | None = None
-    explode: StrictBool | None = None
-    allow_reserved: StrictBool = False
-    content_type: str = ""
-    required: StrictBool = False
-    shared: StrictBool = False
-    credential: StrictBool = False
-
-    @model_serializer(mode="wrap")
-    def _serialize_location(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"name": self.name, "in": self.place, **default(self)}  # "in" also if it is the default
-
-
 class PartFormat(BaseModel):
     """The format of one field of a form or multipart body, as OpenAPI's Encoding Object has it. JSON shape: see ``parts``.
 
@@ -95,6 +68,37 @@ class PartFormat(BaseModel):
     allow_reserved: StrictBool = False
     content_type: str = ""
     headers: dict[str, str] = Field(default_factory=dict)
+
+
+class Parameter(BaseModel):
+    """One parameter of an operation. JSON shape: ``{"name", "in", "type", "style", "explode", …}``.
+
+    ``type`` is how text in the caller's query string is parsed: a list (``a,b``, or JSON) or an object (JSON); None: plain
+    text. ``style``, ``explode`` and ``allow_reserved`` are the format that the service expects, as in OpenAPI and with its
+    defaults. With ``content_type`` the value is sent in that media type, such as JSON. A ``querystring`` is the whole query
+    string (OpenAPI 3.2); ``parts`` are the formats of its fields if it is an urlencoded object. ``shared``: the body has a field of the same name. ``credential``: a security scheme declares it.
+    """
+
+    model_config = _STRICT
+
+    name: str = Field(min_length=1)
+    place: ParameterLocation = Field(default="query", alias="in")
+    type: Collection | None = None
+    style: Style | None = None
+    explode: StrictBool | None = None
+    allow_reserved: StrictBool = False
+    content_type: str = ""
+    parts: dict[str, PartFormat] = Field(default_factory=dict)
+    required: StrictBool = False
+    shared: StrictBool = False
+    credential: StrictBool = False
+
+    def __hash__(self) -> int:
+        return hash((self.place, self.name))  # ``parts`` cannot be hashed
+
+    @model_serializer(mode="wrap")
+    def _serialize_location(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"name": self.name, "in": self.place, **default(self)}  # "in" also if it is the default
 
 
 class RequestFormat(BaseModel):

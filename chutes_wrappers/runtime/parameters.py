@@ -15,6 +15,7 @@ from chutes_wrappers.core.path_templates import VARIABLE, PathVariable
 from chutes_wrappers.core.routes import Parameter, ParameterLocation, Route
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.cookies import build_cookie_header
+from chutes_wrappers.runtime.form_bodies import build_urlencoded
 from chutes_wrappers.runtime.media_types import FORM_TYPE, parse_essence
 from chutes_wrappers.runtime.parameter_values import Values, format_content, take_values
 from chutes_wrappers.runtime.styles import (
@@ -193,8 +194,7 @@ def _build_querystring(declared: _Parameters, values: Values, other_names: Seque
     media_type = parse_essence(parameter.content_type) or FORM_TYPE
     if media_type == FORM_TYPE:
         if isinstance(value, Mapping):
-            pairs = (pair for name, item in value.items() for pair in build_pairs(name, item, None, None))
-            return "&".join(pair.encode(quote_in_query) for pair in pairs)
+            return build_urlencoded(value, parameter.parts).decode().replace("+", "%20")  # as in any query
         return quote(format_text(value).removeprefix("?"), safe=_QUERY_LITERAL)
     if other_names:
         raise CallFailed(

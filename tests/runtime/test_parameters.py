@@ -346,6 +346,14 @@ def test_one_parameter_may_be_the_whole_query_string(content_type: str, value: A
     assert target("/a", parameter, selector=value) == f"/a{sent}"
 
 
+def test_fields_of_a_query_string_have_their_formats() -> None:
+    parts = {"filter": {"style": "deepObject"}, "tags": {"style": "form", "explode": False}}
+    parameter = {"name": "p", "in": "querystring", "parts": parts}
+    value = {"filter": {"a": "b c"}, "tags": ["x", "y"], "other": {"z": 1}}
+    sent = "/a?filter%5Ba%5D=b%20c&tags=x,y&other=%7B%22z%22%3A1%7D"
+    assert target("/a", parameter, p=value) == sent
+
+
 def test_nothing_else_can_stand_beside_a_query_string_that_is_no_form() -> None:
     parameter = {"name": "p", "in": "querystring", "content_type": "application/json"}
     with pytest.raises(CallFailed, match="`x` cannot be sent: `p` is the whole query string"):

@@ -12,10 +12,14 @@ from pydantic import ValidationError
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.path_templates import find_variables
 from chutes_wrappers.core.route_checks import find_header_problem
-from chutes_wrappers.core.routes import Parameter, ParameterLocation, Style
+from chutes_wrappers.core.routes import Parameter, ParameterLocation, PartFormat, Style
 from chutes_wrappers.host.discovery import declared_media
+from chutes_wrappers.host.discovery.collection_formats import read_collection_format
+from chutes_wrappers.host.discovery.part_formats import read_part_formats
 from chutes_wrappers.host.discovery.references import resolve_node
+from chutes_wrappers.host.discovery.shapes import Shapes
 
+_FORM = "application/x-www-form-urlencoded"
 _MAX_PARAMETERS = 200
 _MAX_DESCRIPTION_LENGTH = 300
 _PLACES: tuple[ParameterLocation, ...] = get_args(ParameterLocation)
@@ -28,14 +32,6 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
     "header": ("simple",),
     "cookie": ("form", "cookie"),
-}
-# ``collectionFormat`` of Swagger 2.0 as style and explode; its default is csv.
-_COLLECTION_FORMATS: Mapping[str, tuple[Style | None, bool]] = {
-    "csv": (None, False),
-    "multi": (None, True),
-    "ssv": ("spaceDelimited", False),
-    "tsv": ("tabDelimited", False),
-    "pipes": ("pipeDelimited", False),
 }
 # What ends a cookie's name or the header itself (RFC 6265, section 4.1.1); frameworks use other characters.
 _NOT_IN_COOKIE_NAME = re.compile(r"[\x00-\x20\x7f=;,]|[^\x00-\x7f]")
@@ -91,7 +87,7 @@ def read_parameters(
     parameters: list[DeclaredParameter] = []
     problems: list[str] = []
     for node in nodes:
-        loss = _find_loss(node, variables, nodes, body_type)
+        loss = _find_loss(node, variables, body_type)
         if loss:
             problems.append(loss)
         elif loss is None:
@@ -119,10 +115,13 @@ def _find_path_variables(path: str, nodes: Iterable[Mapping[str, Any]]) -> dict[
 
 
 def find_same_names(parameters: Iterable[DeclaredParameter]) -> list[str]:
-    """Return a note for each parameter whose name another one has: the callers' key is the name alone."""
+    """Return a note for each parameter whose name another one has: the callers' key is the name alone.
+
+    A credential has the value of the other one.
+    """
     first_places: dict[str, str] = {}
     notes = []
-    for parameter in (declared.parameter for declared in parameters):
+    for parameter in (declared.parameter for declared in parameters if not declared.parameter.credential):
         place = first_places.setdefault(parameter.name, parameter.place)
         if place != parameter.place:
             notes.append(
@@ -144,7 +143,6 @@ def find_name_problem(name: str, place: str) -> str | None:
 def _find_loss(
     node: Mapping[str, Any],
     variables: Mapping[str, bool],
-    nodes: Iterable[Mapping[str, Any]],
     body_type: str | None,
 ) -> str | None:
     """Return why callers cannot send the parameter ``node``; empty where nothing is lost, and None if they can."""
@@ -158,20 +156,16 @@ def _find_loss(
         return f"{label}: the path has no variable of this name"
     if problem := find_name_problem(name, place):
         return "" if name.lower() in _SILENT_HEADERS else f"{label}: {problem}"
-    return _find_header_loss(node, label, nodes, body_type) if place == "header" else None
+    return _find_header_loss(node, label, body_type) if place == "header" else None
 
 
-def _find_header_loss(
-    node: Mapping[str, Any], label: str, nodes: Iterable[Mapping[str, Any]], body_type: str | None
-) -> str | None:
+def _find_header_loss(node: Mapping[str, Any], label: str, body_type: str | None) -> str | None:
     """Return the loss of a header that the gateway sets itself, as in ``_find_loss``."""
     name = node["name"].lower()
     if name == "content-type":
         return None if body_type is None else _find_content_type_loss(node, label, body_type)
     if name == "accept-encoding":
         return f"{label}: the gateway decodes no response" if _is_needed(node) else ""
-    if name == "cookie" and any(other.get("in") == "cookie" for other in nodes):
-        return f"{label}: the cookies that the operation declares are sent in it"
     return None
 
 
@@ -202,6 +196,7 @@ def _read_parameter(
     is_swagger = "schema" not in node and "content" not in node
     style, explode, notes = _read_collection_format(node) if is_swagger else _read_style(node)
     content_type, media, media_notes = _read_media(document, node)
+    parts, part_notes = _read_fields(document, node, content_type, media)
     is_ignored = place == "header" and name.lower() in _IGNORED_HEADERS and not is_swagger
     parameter = _build_parameter(
         name,
@@ -210,11 +205,12 @@ def _read_parameter(
         explode,
         required=is_needed if place == "path" else node.get("required") is True and not is_ignored,
         content_type=content_type,
+        parts=parts,
         allow_reserved=node.get("allowReserved") is True,
         credential=place == "header" and name.lower() == "authorization",
     )
     declared = DeclaredParameter(parameter=parameter, schema=build_value_schema(document, node, media))
-    return declared, [f"{place} `{name[:100]}`: {note}" for note in (*notes, *media_notes)]
+    return declared, [f"{place} `{name[:100]}`: {note}" for note in (*notes, *media_notes, *part_notes)]
 
 
 def _build_parameter(
@@ -262,14 +258,6 @@ def _read_collection_format(node: Mapping[str, Any]) -> tuple[Style | None, bool
     return style, explode, notes
 
 
-def read_collection_format(node: Mapping[str, Any]) -> tuple[Style | None, bool, list[str]]:
-    """Return style (None: the default), explode and notes for the ``collectionFormat`` of an array of Swagger 2.0."""
-    collection_format = node.get("collectionFormat", "csv")
-    if not isinstance(collection_format, str) or collection_format not in _COLLECTION_FORMATS:
-        return None, False, [f"collectionFormat {str(collection_format)[:50]!r} is unknown: sent as csv"]
-    return *_COLLECTION_FORMATS[collection_format], []
-
-
 def _read_media(document: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], list[str]]:
     """Return the media type of a parameter with ``content``, its object, and notes. Empty without ``content``."""
     if "content" not in node:
@@ -282,9 +270,18 @@ def _read_media(document: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[s
         return "", {}, ["its `content` has no valid media type: it is sent as text"]
     content_type, media = next(iter(content.items()))
     notes = [f"only {content_type} is sent, the first of its media types"] if len(content) > 1 else []
-    if media.get("encoding"):
-        notes.append("the `encoding` of its fields is not used: they are sent as plain text")
     return content_type, media, notes
+
+
+def _read_fields(
+    document: Mapping[str, Any], node: Mapping[str, Any], content_type: str, media: Mapping[str, Any]
+) -> tuple[dict[str, PartFormat], list[str]]:
+    """Return the formats of the fields of a whole query string, and what of the ``encoding`` is not used."""
+    if not media.get("encoding"):
+        return {}, []
+    if node["in"] != "querystring" or declared_media.parse_media_type(content_type) != _FORM:
+        return {}, [f"`encoding` left out: it is for a query string of {_FORM}"]
+    return read_part_formats(document, Shapes(document), media, files=(), is_multipart=False)
 
 
 def build_value_schema(

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import PartFormat, Style
 from chutes_wrappers.host.discovery import declared_media
-from chutes_wrappers.host.discovery.operation_parameters import read_collection_format
+from chutes_wrappers.host.discovery.collection_formats import read_collection_format
 from chutes_wrappers.host.discovery.references import resolve_node
 from chutes_wrappers.host.discovery.shapes import Shapes
 

@@ -308,5 +308,7 @@ def test_notes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_parameters_of_one_name_are_noted() -> None:
     parameters: list[Any] = [{"name": "id", "in": place, "schema": {}} for place in ("query", "path")]
-    (note,) = read_paths({"/a/{id}": {"get": {"parameters": parameters}}}).notes
+    schemes = {"key": {"type": "apiKey", "in": "cookie", "name": "id"}}
+    components = {"securitySchemes": schemes}
+    (note,) = read_paths({"/a/{id}": {"get": {"parameters": parameters}}}, components=components).notes
     assert note == "GET /a/{id}: query `id` has the name of the path parameter: a call sets one"

@@ -108,13 +108,12 @@ def test_headers_that_openapi_ignores_are_never_required() -> None:
     ]
 
 
-def test_a_cookie_header_beside_declared_cookies_is_named() -> None:
+def test_a_cookie_header_stands_beside_declared_cookies() -> None:
     header = {"in": "header", "name": "Cookie", "schema": {}}
-    assert read_declared("/a", header) == [{"name": "Cookie", "in": "header"}]
     cookie = {"in": "cookie", "name": "session", "required": True, "schema": {"type": "string"}}
-    assert read_declared("/a", header, cookie) == [{"name": "session", "in": "cookie", "required": True}]
-    assert read_problems(header, cookie) == [
-        "header `Cookie` left out: the cookies that the operation declares are sent in it"
+    assert read_declared("/a", header, cookie) == [
+        {"name": "Cookie", "in": "header"},
+        {"name": "session", "in": "cookie", "required": True},
     ]
 
 
@@ -170,17 +169,20 @@ def test_a_parameter_with_content_is_sent_in_that_media_type() -> None:
     )
 
 
-def test_a_query_string_is_one_parameter() -> None:
-    node = {
-        "in": "querystring",
-        "name": "query",
-        "content": {"application/x-www-form-urlencoded": {"schema": {}, "encoding": {"a": {"style": "deepObject"}}}},
-    }
+def test_a_query_string_is_one_parameter_with_formats_of_its_fields() -> None:
+    media: dict[str, Any] = {"schema": {}, "encoding": {"a": {"style": "deepObject"}}}
+    node = {"in": "querystring", "name": "query", "content": {"application/x-www-form-urlencoded": media}}
     assert read_declared("/a", node) == [
-        {"name": "query", "in": "querystring", "content_type": "application/x-www-form-urlencoded"}
+        {
+            "name": "query",
+            "in": "querystring",
+            "content_type": "application/x-www-form-urlencoded",
+            "parts": {"a": {"style": "deepObject"}},
+        }
     ]
-    assert read_problems(node) == [
-        "querystring `query`: the `encoding` of its fields is not used: they are sent as plain text"
+    assert read_problems(node) == []
+    assert read_problems({**node, "in": "query"}) == [
+        "query `query`: `encoding` left out: it is for a query string of application/x-www-form-urlencoded"
     ]
 
 
