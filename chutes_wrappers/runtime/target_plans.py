@@ -33,9 +33,25 @@ class TargetPlan:
         return f"{self.texts[0]}?{self.query}" if self.query else self.texts[0]
 
 
-@lru_cache(maxsize=4096)
+@dataclass(frozen=True)
+class _Key:
+    """What a plan depends on. Parameters have no hash; those of one route are the same objects in every call."""
+
+    target_path: str
+    parameters: tuple[Parameter, ...]
+
+    def __hash__(self) -> int:
+        return hash(self.target_path)
+
+
 def plan_target(target_path: str, parameters: tuple[Parameter, ...]) -> TargetPlan:
     """Return the plan for a route's target path and its declared parameters."""
+    return _plan(_Key(target_path, parameters))
+
+
+@lru_cache(maxsize=4096)
+def _plan(key: _Key) -> TargetPlan:
+    target_path, parameters = key.target_path, key.parameters
     path, _, query = target_path.partition("#")[0].partition("?")
     path_names = {parameter.name for parameter in parameters if parameter.place == "path"}
     variables = find_variables(path, path_names)
