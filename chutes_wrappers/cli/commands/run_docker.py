@@ -15,7 +15,7 @@ from chutes_wrappers.host.container_engine.engine import ContainerSpec, start_co
 from chutes_wrappers.host.container_engine.instance_container import build_instance_spec
 from chutes_wrappers.host.image_freshness import check_image_freshness
 from chutes_wrappers.host.modules.definition import describe_staged_module
-from chutes_wrappers.host.modules.header_variables import read_header_variables
+from chutes_wrappers.host.modules.header_variables import read_instance_secrets
 from chutes_wrappers.host.staging import create_stage
 
 
@@ -25,7 +25,7 @@ def run_docker(module: str, *, allowed: AllowList) -> int:
     ``allowed`` are hosts and origins in addition to those of this machine.
     """
     facts = module_preparation.read_facts(module)
-    variables = read_header_variables(facts)
+    variables = read_instance_secrets(facts)
     engine = connect()
     manifest = module_preparation.find_manifest(facts)
     if manifest is None:
@@ -45,7 +45,7 @@ def run_docker(module: str, *, allowed: AllowList) -> int:
         log = local_run.ChuteLog(container.stream_logs())
         base_url = f"http://127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"
         local_run.wait_until_ready(base_url, lambda: log.check(container.read_exit_code()))
-        local_run.report_ready(base_url, definition["cords"])
+        local_run.report_ready(base_url, definition["cords"], facts.examples)
         return local_run.wait_until_interrupted(lambda: log.check(container.read_exit_code()))
 
 

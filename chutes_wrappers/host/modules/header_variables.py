@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.module_headers import HEADERS_VARIABLE, ModuleHeaders, format_secret_command
+from chutes_wrappers.core.platform_checks import is_banned_secret
+from chutes_wrappers.core.platform_rules import SECRET_NAME
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 
 
@@ -25,6 +27,20 @@ def read_header_variables(facts: ModuleFacts, settings: Mapping[str, str] | None
         )
     facts.headers.resolve(environment)
     return {name: environment[name] for name in facts.headers.variables}
+
+
+def read_instance_secrets(facts: ModuleFacts) -> dict[str, str]:
+    """Return the variables that an instance on this machine gets in place of stored secrets.
+
+    They are those of the headers, and the secrets that CHUTE_ENV reads from the user's environment: an instance reads it
+    again. Raises ConfigurationError as ``read_header_variables`` does.
+    """
+    in_environment = {
+        name: value
+        for name, value in facts.env.items()
+        if value and SECRET_NAME.search(name) and not is_banned_secret(name) and os.environ.get(name) == value
+    }
+    return {**in_environment, **read_header_variables(facts)}
 
 
 def resolve_headers(facts: ModuleFacts, settings: Mapping[str, str] | None = None) -> ModuleHeaders:
