@@ -106,7 +106,10 @@ def _read_content_type(entry: Mapping[str, Any], *, is_file: bool) -> str:
 
 
 def _find_default_content_type(shapes: Shapes, schema: Any, depth: int = 0) -> str:
-    """Return the media type of a part whose encoding names none (OpenAPI 3.1.1, Encoding Object); empty for text."""
+    """Return the media type of a part whose encoding names none (OpenAPI 3.1.1, Encoding Object); empty for text.
+
+    A string with ``contentMediaType`` is text: it contains JSON, for instance, as the caller wrote it.
+    """
     types = shapes.find_types(schema) - {"null"}
     if types == {"object"}:
         return declared_media.JSON
@@ -114,12 +117,7 @@ def _find_default_content_type(shapes: Shapes, schema: Any, depth: int = 0) -> s
     if types == {"array"} and depth < _MAX_DEPTH:  # each item is a part
         items = next((part["items"] for part in parts if "items" in part), None)
         return _find_default_content_type(shapes, items, depth + 1)
-    for part in parts:
-        if isinstance(part.get("contentMediaType"), str):
-            return declared_media.normalise_content_type(part["contentMediaType"])
-        if isinstance(part.get("contentEncoding"), str):
-            return _BYTES
-    return ""
+    return _BYTES if any(isinstance(part.get("contentEncoding"), str) for part in parts) else ""
 
 
 def _read_headers(document: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
