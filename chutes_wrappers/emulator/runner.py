@@ -5,7 +5,7 @@ on the platform. Here a key from the environment replaces it: for encryption, de
 server of attestation evidence runs without evidence. Not emulated: TLS and HTTP/2, end-to-end encryption, jobs.
 
 This file is copied into containers of images that do not have our package. It imports our package only when it runs as a process of this
-machine, and the SDK only when it runs.
+machine, or where an image has it, and the SDK only when it runs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import inspect
+import ipaddress
 import json
 import os
 import secrets
@@ -43,7 +44,9 @@ LAUNCH_VARIABLE = "CHUTES_EMULATOR_LAUNCH"
 DIRECT_PATH = "/_emulator/direct"
 # As much as a route returns (runtime/gateway.py). A stream of the service may have no end.
 _MAX_DIRECT_BYTES = 512 * 1024**2
-_MAX_HEAD_BYTES = 256 * 1024
+# The same as the gateway's (runtime/response_heads.py).
+_MAX_HEAD_BYTES = 512 * 1024
+_MAX_REDIRECTS = 10
 _HEAD_LIMITS: dict[str, Any] = {
     "max_line_size": _MAX_HEAD_BYTES,
     "max_field_size": _MAX_HEAD_BYTES,
@@ -66,7 +69,7 @@ _MAX_NONCE_AGE_S = 540
 # This one is reserved for documentation (RFC 5737).
 _PLATFORM_ADDRESS = "192.0.2.1"
 _PARENT_CHECK_S = 1.0
-_LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "0.0.0.0", "::1"})
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _IV_BYTES = 12
 
 _Receive = Callable[[], Awaitable[Any]]
@@ -269,8 +272,6 @@ async def _send_direct_request(request: Any) -> dict[str, Any]:
 
     try:
         return await asyncio.wait_for(_exchange(request), request["timeout"])
-    except _RedirectElsewhere as redirect:
-        return {"status": redirect.status, "content_type": "", "body": ""}
     except asyncio.TimeoutError:
         return {"problem": f"no response within {request['timeout']:g} s", "kind": "timeout"}
     except aiohttp.ClientConnectorError as error:
@@ -280,36 +281,91 @@ async def _send_direct_request(request: Any) -> dict[str, Any]:
 
 
 async def _exchange(request: Any) -> dict[str, Any]:
-    import aiohttp
-    from yarl import URL
+    """Send a request and follow redirects within the service only, as the gateway does (runtime/upstream.py)."""
+    async with _open_session() as session:
+        for _ in range(_MAX_REDIRECTS):
+            async with _start_request(session, request) as response:
+                if response.status not in _REDIRECT_STATUSES or "Location" not in response.headers:
+                    return await _read_response(response, request["sample"])
+                request, status = _follow_redirect(request, response), response.status
+            if request is None:
+                break
+    return {"status": status, "content_type": "", "body": ""}
 
-    url = URL(f"http://127.0.0.1:{request['port']}{request['target']}", encoded=True)
-    data = base64.b64decode(request["body"]) or None
-    # As the gateway does (runtime/upstream.py), follow redirects within the service only.
-    trace = aiohttp.TraceConfig()
-    trace.on_request_redirect.append(_check_redirect)
+
+def _open_session() -> Any:
+    import aiohttp
+
     known = inspect.signature(aiohttp.ClientSession.__init__).parameters  # of the image's version
-    session = aiohttp.ClientSession(
+    return aiohttp.ClientSession(
+        connector=_make_connector(),
         auto_decompress=True,
-        trace_configs=[trace],
         timeout=aiohttp.ClientTimeout(total=None),
         skip_auto_headers=_AUTO_HEADERS,
         cookie_jar=aiohttp.DummyCookieJar(),
         **{name: value for name, value in _HEAD_LIMITS.items() if name in known},
     )
-    async with session, session.request(request["method"], url, data=data, headers=request["headers"]) as response:
-        content = bytearray()
-        is_cut = await _read_content(response, content, request["sample"])
-        if len(content) > _MAX_DIRECT_BYTES:
-            return {"problem": f"the response is larger than {_MAX_DIRECT_BYTES // 1024**2} MiB", "kind": "broken"}
-        body = base64.b64encode(content).decode()
-        return {
-            "status": response.status,
-            "content_type": response.headers.get("Content-Type", ""),
-            "challenge": response.headers.get("WWW-Authenticate", ""),
-            "body": body,
-            "is_cut": is_cut,
-        }
+
+
+def _make_connector() -> Any:
+    """Return the gateway's connector, which reads what only browsers read, or aiohttp's where our package is not, or is older."""
+    import aiohttp
+
+    try:
+        from chutes_wrappers.runtime.connection_pool import make_connector
+
+        return make_connector(is_shared=False)
+    except (ImportError, TypeError):
+        return aiohttp.TCPConnector(force_close=True)
+
+
+def _start_request(session: Any, request: Any) -> Any:
+    from yarl import URL
+
+    url = URL(f"http://127.0.0.1:{request['port']}{request['target']}", encoded=True)
+    data = base64.b64decode(request["body"]) or None
+    return session.request(request["method"], url, data=data, headers=request["headers"], allow_redirects=False)
+
+
+def _follow_redirect(request: Any, response: Any) -> Any:
+    """Return the request to which a redirect leads; None when that is another service."""
+    from yarl import URL
+
+    try:
+        target = response.url.join(URL(response.headers["Location"]))
+    except ValueError:
+        return None
+    # Without a port, it is the URL of the service behind a proxy.
+    is_port = target.explicit_port in (None, response.url.port)
+    if target.scheme != "http" or not _is_own_host(target.host or "") or not is_port:
+        return None
+    followed = {**request, "target": target.raw_path_qs}
+    if response.status == 303 or (response.status in (301, 302) and request["method"] == "POST"):
+        headers = {name: value for name, value in request["headers"].items() if name.lower() != "content-type"}
+        followed = {**followed, "method": "GET", "headers": headers, "body": ""}
+    return followed
+
+
+def _is_own_host(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f".{host.lower().rstrip('.')}".endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+async def _read_response(response: Any, sample_s: float) -> dict[str, Any]:
+    content = bytearray()
+    is_cut = await _read_content(response, content, sample_s)
+    if len(content) > _MAX_DIRECT_BYTES:
+        return {"problem": f"the response is larger than {_MAX_DIRECT_BYTES // 1024**2} MiB", "kind": "broken"}
+    return {
+        "status": response.status,
+        "content_type": response.headers.get("Content-Type", ""),
+        "challenge": response.headers.get("WWW-Authenticate", ""),
+        "body": base64.b64encode(content).decode(),
+        "is_cut": is_cut,
+    }
 
 
 async def _read_content(response: Any, content: bytearray, sample_s: float) -> bool:
@@ -335,27 +391,6 @@ async def _read_content(response: Any, content: bytearray, sample_s: float) -> b
     except asyncio.TimeoutError:
         return True
     return False
-
-
-class _RedirectElsewhere(Exception):
-    """The service's response is a redirect to another service or host; ``status`` is its status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-async def _check_redirect(_session: Any, _context: Any, redirect: Any) -> None:
-    """Raise _RedirectElsewhere for a redirect, as aiohttp's trace describes it, that leaves the service."""
-    from yarl import URL
-
-    try:
-        target = redirect.url.join(URL(redirect.response.headers.get("Location", "")))
-    except ValueError:
-        return  # aiohttp reports it
-    if target.scheme != "http" or target.host not in _LOCAL_NAMES or target.port != redirect.url.port:
-        redirect.response.close()
-        raise _RedirectElsewhere(redirect.response.status)
 
 
 def _exit_with_parent(parent: int) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 import socket
 import subprocess
@@ -9,11 +10,13 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from chutes_wrappers.emulator import runner
 from chutes_wrappers.emulator.launcher import RUNNER_SOURCE
 from tests.scenario import ROOT, find_free_port
+from tests.upstreams.raw import serve_raw, serve_reply
 
 MODULE = """
 import os, socket
@@ -41,14 +44,14 @@ def test_importing_it_does_not_import_the_sdk() -> None:
     assert "GraValMiddleware" not in vars(runner)
 
 
-def test_it_imports_our_package_only_as_a_process_of_this_machine() -> None:
+def test_it_imports_our_package_only_as_a_process_of_this_machine_or_where_it_can_do_without() -> None:
     tree = ast.parse(Path(RUNNER_SOURCE).read_text())
     users = {
         function.name
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and "chutes_wrappers" in ast.unparse(function)
     }
-    assert users == {"_wrap_in_local_guard", "_set_launch_manifest"}
+    assert users == {"_wrap_in_local_guard", "_set_launch_manifest", "_make_connector"}
 
 
 def run(folder: Path, **settings: str) -> subprocess.Popen[str]:
@@ -128,3 +131,56 @@ async def test_only_signed_requests_get_the_platforms_address() -> None:
         scope: dict[str, Any] = {"type": "http", "headers": headers, "client": ("127.0.0.1", 1)}
         await outside(scope, nothing, nothing)
     assert clients == [("127.0.0.1", 1), ("192.0.2.1", 0)]
+
+
+async def send_directly(port: int, method: str = "GET", **fields: Any) -> dict[str, Any]:
+    request = {
+        "port": port,
+        "method": method,
+        "target": "/a/b",
+        "headers": {},
+        "body": "",
+        "timeout": 60.0,
+        "sample": 1.0,
+    }
+    return await runner._send_direct_request({**request, **fields})
+
+
+@pytest.mark.parametrize("has_package", [True, False])
+async def test_a_direct_request_has_the_limits_of_the_gateway(
+    monkeypatch: pytest.MonkeyPatch, *, has_package: bool
+) -> None:
+    if not has_package:
+        monkeypatch.setitem(sys.modules, "chutes_wrappers.runtime.connection_pool", None)
+    for headers in (b"X: " + b"x" * 300_000 + b"\r\n", b"X: 1\r\n" * 500):
+        async with serve_reply(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 2\r\n\r\nok") as port:
+            assert (await send_directly(port))["body"] == "b2s="
+    async with serve_reply(b"HTTP/1.1 200 OK\r\n" + b"Content-Length: 2\r\n" * 2 + b"\r\nok") as port:
+        assert ("body" in await send_directly(port)) == has_package
+
+
+@pytest.mark.parametrize(
+    ("location", "target"), [("http://localhost/x?y", "/x?y"), ("c", "/a/c"), ("//127.0.0.1/x", "/x"), ("//[bad", None)]
+)
+@pytest.mark.parametrize(("status", "followed"), [(302, b"GET"), (307, b"POST")])
+async def test_a_direct_request_follows_a_redirect_without_a_port(
+    location: str, target: str | None, status: int, followed: bytes
+) -> None:
+    received: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        received.append(head)
+        if head.startswith(b"POST /a/b "):
+            writer.write(f"HTTP/1.1 {status} X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with serve_raw(talk) as port:
+        response = await send_directly(port, "POST", body="e30=", headers={"Content-Type": "application/json"})
+    if target is None:
+        assert (response["status"], len(received)) == (status, 1)
+        return
+    assert (response["status"], response["body"]) == (200, "b2s=")
+    assert received[1].startswith(followed + b" " + target.encode() + b" ")
+    assert (b"application/json" in received[1]) == (followed == b"POST")
