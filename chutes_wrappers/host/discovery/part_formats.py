@@ -47,7 +47,8 @@ def read_part_formats(
         if not isinstance(entry, Mapping):
             notes.append(f"the encoding of field `{name[:100]}` left out: it is not an object")
             entry = {}
-        fields, problems = _read_style(entry) if has_styles else ({}, [])
+        # ASP.NET's generator gives files a style, too; a file has none.
+        fields, problems = _read_style(entry) if has_styles and name not in files else ({}, [])
         if is_multipart:
             headers, header_problems = _read_headers(document, entry)
             fields |= {"headers": headers}

@@ -94,6 +94,13 @@ def test_a_file_has_the_only_media_type_that_it_may_have(content_type: str, expe
     assert parts == ({} if expected is None else {"a": {"content_type": expected}})
 
 
+def test_a_file_has_no_style() -> None:
+    encoding = {"a": {"style": "form", "contentType": "image/png"}, "b": {"style": "form"}}
+    assert read_parts(MULTIPART, {"a": FILE, "b": {"type": "array", "items": FILE}}, encoding) == {
+        "a": {"content_type": "image/png"}
+    }
+
+
 def test_headers_of_parts_are_sent_where_their_value_is_fixed() -> None:
     headers = {
         "X-Kind": {"schema": {"const": "photo"}},
