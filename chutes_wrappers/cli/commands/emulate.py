@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +32,11 @@ from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.modules.definition import describe_staged_module
-from chutes_wrappers.host.modules.header_variables import read_header_variables
+from chutes_wrappers.host.modules.header_variables import read_instance_secrets
 from chutes_wrappers.host.modules.module_checks import check_rule_names
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.name_checks import check_names
+from chutes_wrappers.host.parity.comparison import is_readable
 from chutes_wrappers.host.parity.example_calls import ExampleCalls
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose, diagnose_ports
 from chutes_wrappers.host.parity.parity_check import Outcome
@@ -47,6 +48,7 @@ from chutes_wrappers.host.parity.response_record import (
     compute_source_hashes,
     write_record,
 )
+from chutes_wrappers.host.processes import share_libraries
 from chutes_wrappers.host.staging import create_stage
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
 
@@ -81,10 +83,27 @@ class Options:
     allowed: AllowList = field(default_factory=AllowList)
 
 
+@share_libraries()
 def emulate(module: str, options: Options) -> int:
-    """Run, call and compare; return ``Report.compute_exit_code``. Waits for Ctrl-C unless ``options.check``."""
+    """Run, call and compare; return ``Report.compute_exit_code``. Waits for Ctrl-C unless ``options.check``.
+
+    With ``options.as_json`` a failure before the calls is printed as an object, too.
+    """
+    if not options.as_json:
+        return _emulate(module, options)
+    printed: list[bool] = []
+    try:
+        return _emulate(module, options, on_json=lambda: printed.append(True))
+    except WrapperError as failure:
+        if not printed:
+            report.print_failure(failure)
+        raise
+
+
+def _emulate(module: str, options: Options, on_json: Callable[[], None] = lambda: None) -> int:
+    """Run, call and compare. ``on_json`` is called when the JSON is printed."""
     facts, username = module_preparation.read_facts(module), module_preparation.resolve_username()
-    secrets = read_header_variables(facts)
+    secrets = read_instance_secrets(facts)
     check_names(facts, username)
     if not facts.manifest_path.exists():
         check_placement(facts)  # before an image runs for a discovery
@@ -119,7 +138,9 @@ def emulate(module: str, options: Options) -> int:
             output.report(f"/cache is kept for the next --emulate with --keep-cache, in {cache}")
         _wait_until_active(chute, facts.service_ports, screen)
         has_guard = prepared.docker and not options.no_guard
-        return _check_and_serve(facts, prepared.manifest, user.platform, chute, screen, options, has_guard=has_guard)
+        return _check_and_serve(
+            facts, prepared.manifest, user.platform, chute, screen, options, has_guard=has_guard, on_json=on_json
+        )
 
 
 def _list_public_names(cords: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -146,6 +167,7 @@ def _check_and_serve(
     options: Options,
     *,
     has_guard: bool,
+    on_json: Callable[[], None],
 ) -> int:
     plan = plan_module_cords(facts, manifest, {cord.path for cord in chute.record.cords})
     check = build_parity_check(facts, manifest, plan, platform, chute)
@@ -161,6 +183,7 @@ def _check_and_serve(
     try:
         run_check(check)
     except KeyboardInterrupt:
+        on_json()
         _print_interrupted(build_report(), as_json=options.as_json)
         raise
     results = build_report()
@@ -169,16 +192,20 @@ def _check_and_serve(
         _save_record(facts, manifest, chute, check.calls, results.outcomes, keeps_bodies=options.keeps_bodies)
     code = results.compute_exit_code(is_lenient=options.lenient)
     # A failed check has more to correct first.
-    has_guard, guarded = has_guard and code != 1, None
+    has_guard, guarded, failure = has_guard and code != 1, None, None
     try:
         if options.check and options.watch_s:
             _watch_instance(chute, facts.service_ports, screen, options.watch_s)
             report.warn_about_probes(screen.lines)
         if has_guard:
             guarded = _run_with_guard(platform, chute, results.outcomes, screen)
+    except WrapperError as error:
+        failure, code = error, error.exit_code
+        raise
     finally:
         if options.as_json:
-            report.print_json(results, guarded, exit_code=code)
+            on_json()
+            report.print_json(results, guarded, exit_code=code, failure=failure)
         report.print_summary(results, exit_code=code)
     if options.check:
         return code
@@ -303,7 +330,7 @@ def _print_addresses(platform: RunningPlatform, chute: DeployedChute, outcomes: 
     if example is None:
         output.report("No call was proven, so there is none to try")
         return
-    options = () if report.is_readable(example.response) else ("--output", _RESPONSE_FILE)
+    options = () if is_readable(example.response) else ("--output", _RESPONSE_FILE)
     command = report.build_curl_command(
         example.call, platform.build_chute_url(chute.record), platform.key, options=options
     )

@@ -49,7 +49,7 @@ def run_host(module: str, *, port: int, allowed: AllowList) -> int:
             log = local_run.ChuteLog(processes.read_lines(process))
             base_url = f"http://127.0.0.1:{port}"
             local_run.wait_until_ready(base_url, lambda: log.check(process.poll()))
-            local_run.report_ready(base_url, definition["cords"])
+            local_run.report_ready(base_url, definition["cords"], facts.examples)
             return local_run.wait_until_interrupted(lambda: log.check(process.poll()))
 
 

@@ -13,10 +13,11 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.emulation.guarded_run import GuardedRun
 from chutes_wrappers.cli.emulation.left_out import LeftOut, format_expose, format_left_out
 from chutes_wrappers.cli.local_run import build_method_flags
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.overruled_rules import list_overruled
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS, NEWEST_PUBLIC_METHODS
 from chutes_wrappers.emulator.pod_limits import PROBE_FAILURE
-from chutes_wrappers.host.parity.comparison import EVENTS, KINDS, HttpResponse
+from chutes_wrappers.host.parity.comparison import EVENTS, KINDS, is_readable
 from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
 from chutes_wrappers.host.parity.parity_check import SERVICE_ENDED, Outcome
@@ -25,7 +26,6 @@ from chutes_wrappers.host.parity.refusals import Refusal, list_refusals
 SOME_NOT_PROVEN = 3
 # A call with a body is a better example than one without.
 _NO_EXAMPLE_LENGTH = 1000
-_MOST_READABLE_BYTES = 20_000
 _COLUMNS = ("route", "encoding", "status", "media type", "bytes", "ms", "verdict")
 _MARKS = {"proven": "✓", "not proven": "?", "failing": "✗"}
 _MAX_NAMED_ROUTES = 5
@@ -106,8 +106,13 @@ def _format_condition(outcomes: Sequence[Outcome]) -> str:
     return f", if Chutes {' and '.join(conditions)}" if conditions else ""
 
 
-def print_json(report: Report, guarded: GuardedRun | None, *, exit_code: int) -> None:
-    """Print the results for scripts; ``guarded`` is None when nothing ran under the guard library."""
+def print_json(
+    report: Report, guarded: GuardedRun | None, *, exit_code: int, failure: WrapperError | None = None
+) -> None:
+    """Print the results for scripts; ``guarded`` is None when nothing ran under the guard library.
+
+    ``failure`` is what ended the run after the calls.
+    """
     guard = guarded and {"good": not guarded.problem, "problem": guarded.problem, "fix": guarded.fix}
     result = {
         "routes": [_to_json(each) for each in report.outcomes],
@@ -123,7 +128,14 @@ def print_json(report: Report, guarded: GuardedRun | None, *, exit_code: int) ->
             for each in report.refusals
         ],
         "guard": guard,
+        **({"error": failure.to_data()} if failure is not None else {}),
     }
+    output.print_json(result, indent=2)
+
+
+def print_failure(failure: WrapperError) -> None:
+    """Print for scripts why no route was called."""
+    result = {"routes": [], "good": False, "exit_code": failure.exit_code, "error": failure.to_data()}
     output.print_json(result, indent=2)
 
 
@@ -139,13 +151,6 @@ def choose_example(outcomes: Sequence[Outcome]) -> Outcome | None:
 
     called = [outcome for outcome in outcomes if outcome.verdict.is_proven and outcome.response.status == 200]
     return min(called, key=rank, default=None)
-
-
-def is_readable(response: HttpResponse) -> bool:
-    """Return whether a person can read the response in a terminal: text or JSON of modest size."""
-    media_type = response.media_type
-    is_text = media_type.startswith("text/") or media_type.endswith(("json", "+xml", "/xml", "/yaml"))
-    return is_text and not response.is_cut and 0 < len(response.body) <= _MOST_READABLE_BYTES
 
 
 def _explain(failed: Sequence[Outcome], diagnoses: Sequence[Diagnosis]) -> None:

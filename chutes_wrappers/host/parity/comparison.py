@@ -23,6 +23,7 @@ STREAM_TYPES = ENDLESS_TYPES | {
     "application/stream+json",
 }
 _MAX_NAMED_PATHS = 4
+_MOST_READABLE_BYTES = 20_000
 
 # proven: a success at the service, and the same through the platform. not proven: there was no success to compare.
 VerdictKind = Literal["proven", "not proven", "failing"]
@@ -63,6 +64,13 @@ class HttpResponse:
             return json.loads(self.body)
         except ValueError:
             return None
+
+
+def is_readable(response: HttpResponse) -> bool:
+    """Return whether a person can read the response in a terminal: text or JSON of modest size."""
+    media_type = response.media_type
+    is_text = media_type.startswith("text/") or media_type.endswith(("json", "+xml", "/xml", "/yaml"))
+    return is_text and not response.is_cut and 0 < len(response.body) <= _MOST_READABLE_BYTES
 
 
 def may_be_endless(content_type: str) -> bool:

@@ -65,16 +65,21 @@ def test_a_message_goes_from_text_to_sound_and_back_through_the_platform(
     assert {"POST /speak", "POST /encode", "GET /alphabet", "POST /inference"} <= set(routes)
     assert result["good"]
     assert result["guard"] is None
+    assert result["counts"] == {"proven": len(routes), "not proven": 0, "failing": 0, "not called": 0}
+    assert f"✓ {len(routes)} proven · 0 not proven · 0 failing" in done.stderr
     assert all(route["good"] for route in routes.values())
     assert routes["POST /speak"]["media_type"] == "audio/wav"
     assert routes["POST /inference"] | {"milliseconds": 0} == {
         "route": "POST /inference",
         "travels": "multipart",
         "status": 200,
+        "service_status": 200,
         "media_type": "application/json",
         "bytes": len('{"text": "SOS"}'),
         "milliseconds": 0,
         "good": True,
+        "kind": "proven",
+        "excused": False,
         "verdict": "same bytes",
         "fix": "",
     }
@@ -126,9 +131,21 @@ def test_a_service_that_dies_after_a_while_is_found(tmp_path: Path) -> None:
 def test_a_port_in_use_by_another_program_is_named(tmp_path: Path) -> None:
     sample = Sample(tmp_path)
     with socket.create_server(("127.0.0.1", sample.ports[1])):
-        done = sample.check()
+        done = sample.check("--json")
     assert done.returncode == 2
+    failure = json.loads(done.stdout)
+    assert (failure["good"], failure["exit_code"]) == (False, 2)
+    assert f"port {sample.ports[1]}" in failure["error"]["what"]
     assert f"port {sample.ports[1]}" in done.stderr
+
+
+def test_rules_are_checked_before_anything_is_uploaded_and_excuse_routes(tmp_path: Path) -> None:
+    sample = Sample(tmp_path)
+    sample.append('CHUTE_CHECKS = {"POST /inferenc": {"skip": "x"}}\n')
+    done = sample.check()
+    assert done.returncode == 2
+    assert "CHUTE_CHECKS: the chute has no route 'POST /inferenc'; did you mean POST /inference?" in done.stderr
+    assert "Uploading" not in done.stderr
 
 
 def test_a_start_that_fails_is_explained(tmp_path: Path) -> None:
