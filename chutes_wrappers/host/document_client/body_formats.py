@@ -81,14 +81,18 @@ def _encode_binary(body: OperationBody, fields: Mapping[str, Any]) -> EncodedBod
 
 
 def _encode_form(body: OperationBody, fields: Mapping[str, Any]) -> EncodedBody:
-    pairs = [
+    return encode_form(fields, body.formats).encode(), body.content_type or "application/x-www-form-urlencoded"
+
+
+def encode_form(fields: Mapping[str, Any], formats: Mapping[str, ValueFormat]) -> str:
+    """Return ``fields`` urlencoded: a body, or a whole query string."""
+    pairs = (
         pair
         for name, value in fields.items()
         if value is not None
-        for pair in _iterate_form_field(name, value, body.formats.get(name, ValueFormat()))
-    ]
-    text = "&".join(f"{name}={value}" for name, value in pairs)
-    return text.encode(), body.content_type or "application/x-www-form-urlencoded"
+        for pair in _iterate_form_field(name, value, formats.get(name, ValueFormat()))
+    )
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def _iterate_form_field(name: str, value: Any, value_format: ValueFormat) -> Iterator[tuple[str, str]]:
@@ -98,8 +102,9 @@ def _iterate_form_field(name: str, value: Any, value_format: ValueFormat) -> Ite
         yield from iterate_query(name, value, value_format)
         return
     is_json = "json" in value_format.content_type
-    for item in value if isinstance(value, list) and not is_json else [value]:
-        yield quote(name, safe=""), quote(to_text(item), safe="")
+    for item in value if isinstance(value, list) else [value]:
+        text = encode_json(item).decode() if is_json else to_text(item)
+        yield quote(name, safe=""), quote(text, safe="")
 
 
 def _encode_multipart(body: OperationBody, fields: Mapping[str, Any]) -> EncodedBody:
@@ -140,7 +145,7 @@ def _build_item_part(body: OperationBody, name: str, item: Any, value_format: Va
     if not content_type and isinstance(item, (Mapping, list)):
         content_type = "application/json"
     is_json = "json" in content_type
-    content = encode_json(item) if is_json and not isinstance(item, str) else to_text(item).encode()
+    content = encode_json(item) if is_json else to_text(item).encode()
     return _build_part(name, content, value_format, "" if "*" in content_type else content_type)
 
 

@@ -14,7 +14,7 @@ from chutes_wrappers.host.document_client.operation import Operation
 from chutes_wrappers.host.document_client.operation_examples import build_example
 from chutes_wrappers.host.document_client.operation_request import build_request
 from chutes_wrappers.host.document_client.route_operation import read_route_operation
-from chutes_wrappers.host.document_client.service_document import Link, ServiceDocument
+from chutes_wrappers.host.document_client.service_document import Link, ServiceDocument, ServiceDocuments
 from chutes_wrappers.host.parity.example_calls import format_name
 from chutes_wrappers.host.parity.stories import StorySource
 
@@ -28,7 +28,7 @@ _EXPRESSION = re.compile(
 class DirectClient:
     """Makes requests from the ``documents`` of the services, by port, and from a route where its document lacks it."""
 
-    documents: Mapping[int, ServiceDocument] = field(default_factory=dict)
+    documents: Mapping[int, ServiceDocument | ServiceDocuments] = field(default_factory=dict)
 
     def find_operation(self, route: Route, port: int) -> Operation:
         """Return the operation of ``route`` on ``port``: the document's if it has one, otherwise the route's own."""

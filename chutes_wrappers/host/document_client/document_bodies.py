@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chutes_wrappers.host.document_client.declared_examples import list_examples
-from chutes_wrappers.host.document_client.document_nodes import Nodes, get_list, get_mapping, get_text
+from chutes_wrappers.host.document_client.document_encodings import read_encodings
+from chutes_wrappers.host.document_client.document_nodes import Nodes, get_mapping, get_text
 from chutes_wrappers.host.document_client.document_parameters import list_parameter_nodes
 from chutes_wrappers.host.document_client.operation import BodyKind, OperationBody, ValueFormat
 
@@ -79,7 +80,7 @@ def _read_content(nodes: Nodes, content: Mapping[str, Mapping[str, Any]], *, is_
         is_wrapped=_is_wrapped(nodes, schema) if kind == "json" else None,
         is_required=is_required,
         files=frozenset(files) if files is not None else None,
-        formats=_read_formats(nodes, media, kind),
+        formats=read_encodings(nodes, media) if kind in ("form", "multipart") else {},
         examples=tuple(list_examples(nodes, media)),
     )
 
@@ -95,31 +96,6 @@ def _is_wrapped(nodes: Nodes, schema: Any) -> bool | None:
     if types and "object" not in types:
         return True
     return False if "body" in nodes.find_properties(schema) else None
-
-
-def _read_formats(nodes: Nodes, media: Mapping[str, Any], kind: BodyKind) -> dict[str, ValueFormat]:
-    declared = get_mapping(media, "encoding") if kind in ("form", "multipart") else {}
-    return {name: _read_encoding(nodes, nodes.resolve(node)) for name, node in declared.items()}
-
-
-def _read_encoding(nodes: Nodes, node: Mapping[str, Any]) -> ValueFormat:
-    explode = node.get("explode")
-    headers = {name: _find_header_value(nodes.resolve(header)) for name, header in get_mapping(node, "headers").items()}
-    return ValueFormat(
-        style=get_text(node, "style"),
-        explode=explode if isinstance(explode, bool) else None,
-        allow_reserved=node.get("allowReserved") is True,
-        content_type="" if {"style", "explode", "allowReserved"} & node.keys() else get_text(node, "contentType"),
-        headers={name: text for name, text in headers.items() if text and name.lower() != "content-type"},
-    )
-
-
-def _find_header_value(header: Mapping[str, Any]) -> str:
-    """Return the only value that a declared header of a part can have in a client without values for it."""
-    schema = get_mapping(header, "schema")
-    values = [schema[key] for key in ("const", "default", "example") if key in schema] or get_list(schema, "enum")
-    value = header.get("example", values[0] if values else "")
-    return str(value) if isinstance(value, (str, int, float)) else ""
 
 
 def _find_files(nodes: Nodes, media: Mapping[str, Any]) -> set[str]:

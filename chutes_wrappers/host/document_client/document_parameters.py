@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast, get_args
 
 from chutes_wrappers.host.document_client.declared_examples import list_examples
+from chutes_wrappers.host.document_client.document_encodings import read_encodings
 from chutes_wrappers.host.document_client.document_nodes import Nodes, get_list, get_mapping, get_text
 from chutes_wrappers.host.document_client.operation import OperationParameter, Place, ValueFormat
 
@@ -64,6 +65,7 @@ def _read_parameter(nodes: Nodes, node: Mapping[str, Any], name: str, place: Pla
         name=name,
         place=place,
         format=ValueFormat(content_type=media_type) if media_type else _read_format(node),
+        formats=read_encodings(nodes, media),
         schema=schema,
         is_required=node.get("required") is True or place == "path",
         examples=(*list_examples(nodes, node), *list_examples(nodes, media)),

@@ -25,11 +25,15 @@ class ValueFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class OperationParameter:
-    """A parameter. ``examples`` are those that stand beside its schema. A credential is never made up."""
+    """A parameter. ``examples`` are those that stand beside its schema. A credential is never made up.
+
+    ``formats`` are those of the fields of a whole query string.
+    """
 
     name: str
     place: Place
     format: ValueFormat = field(default_factory=ValueFormat)
+    formats: Mapping[str, ValueFormat] = field(default_factory=dict)
     schema: Any = None
     is_required: bool = False
     is_credential: bool = False

@@ -9,10 +9,16 @@ from urllib.parse import parse_qsl, quote
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS
-from chutes_wrappers.host.document_client.body_formats import EncodedBody, encode_body, encode_json, is_wrapper
+from chutes_wrappers.host.document_client.body_formats import (
+    EncodedBody,
+    encode_body,
+    encode_form,
+    encode_json,
+    is_wrapper,
+)
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.document_client.document_parameters import find_path_variables
-from chutes_wrappers.host.document_client.operation import Operation, OperationParameter, ValueFormat
+from chutes_wrappers.host.document_client.operation import Operation, OperationParameter
 from chutes_wrappers.host.document_client.operation_examples import build_parameter_value
 from chutes_wrappers.host.document_client.value_formats import (
     format_header_value,
@@ -145,8 +151,7 @@ def _format_query_string(parameter: OperationParameter, value: Any) -> str:
     """Return a whole query string (OpenAPI 3.2, ``in: querystring``) in the media type that is declared for it."""
     is_form = "x-www-form-urlencoded" in parameter.format.content_type
     if is_form and isinstance(value, Mapping):
-        pairs = (pair for name, each in value.items() for pair in iterate_query(name, each, ValueFormat()))
-        return "&".join(f"{name}={text}" for name, text in pairs)
+        return encode_form(value, parameter.formats)
     return value if is_form and isinstance(value, str) else quote(to_text(value), safe="")
 
 

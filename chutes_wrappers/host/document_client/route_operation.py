@@ -46,6 +46,7 @@ def _read_parameter(parameter: Parameter, schema: Any) -> OperationParameter:
             allow_reserved=parameter.allow_reserved,
             content_type=parameter.content_type,
         ),
+        formats={name: _read_part(part) for name, part in parameter.parts.items()},
         schema=schema,
         is_required=parameter.required or parameter.place == "path",
         is_credential=parameter.credential,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -60,15 +60,26 @@ class ServiceDocument:
             self._found[key] = self._read_operation(method, target_path)
         return self._found[key]
 
-    def _read_operation(self, method: str, target_path: str) -> Operation | None:
+    def rank_operation(self, method: str, target_path: str) -> tuple[bool, int, str]:
+        """Return how well the path of an operation of this document fits: of several documents, the highest rank is meant."""
+        found = self._find_best(method, target_path)
+        return found[:3] if found else (False, 0, "")
+
+    def _find_best(
+        self, method: str, target_path: str
+    ) -> tuple[bool, int, str, dict[str, Any], Mapping[str, Any]] | None:
         candidates = [
             (self._is_server_prefix(item, node, prefix), len(path), path, item, node)
             for path, prefix, item in self._find_items(target_path)
             if (node := _find_node(self.nodes, item, method)) is not None
         ]
-        if not candidates:
+        return max(candidates, key=lambda candidate: candidate[:3], default=None)
+
+    def _read_operation(self, method: str, target_path: str) -> Operation | None:
+        found = self._find_best(method, target_path)
+        if found is None:
             return None
-        _, _, _, item, node = max(candidates, key=lambda candidate: candidate[:3])
+        _, _, _, item, node = found
         parameters = read_parameters(self.nodes, item, node, target_path)
         return Operation(
             method=method,
@@ -133,6 +144,22 @@ class ServiceDocument:
             if prefixes:
                 return any(prefix.endswith(each) and (each or not prefix) for each in prefixes)
         return not prefix
+
+
+class ServiceDocuments:
+    """The operations of all specifications of one service, which may publish several."""
+
+    def __init__(self, documents: Sequence[ServiceDocument]) -> None:
+        self._documents = tuple(documents)
+
+    def find_operation(self, method: str, target_path: str) -> Operation | None:
+        """Return the operation at ``target_path`` of the document that fits best, the first of equal ones; None if there is none."""
+        best = max(self._documents, key=lambda document: document.rank_operation(method, target_path), default=None)
+        return best.find_operation(method, target_path) if best else None
+
+    def list_links(self) -> list[Link]:
+        """Return the links of every document."""
+        return [link for document in self._documents for link in document.list_links()]
 
 
 def read_service_document(

@@ -13,8 +13,8 @@ from chutes_wrappers.host.document_client.operation import ValueFormat
 # RFC 3986: what a query string may contain besides letters, digits and "-._~", without what separates its fields.
 _RESERVED_IN_QUERY = "/?:@!$'()*,;"
 _DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
-# RFC 6265, section 4.1.1, and the comma, with which servers' own clients join lists.
-_NO_COOKIE_TEXT = re.compile(r"[^\x21\x23-\x3a\x3c-\x5b\x5d-\x7e]")
+# RFC 6265, section 4.1.1: what a cookie's value cannot contain.
+_NO_COOKIE_TEXT = re.compile(r"[^\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]")
 
 
 def to_text(value: Any) -> str:
@@ -118,4 +118,5 @@ def iterate_cookies(name: str, value: Any, value_format: ValueFormat) -> Iterato
 
 
 def _encode_cookie(value: Any) -> str:
-    return _NO_COOKIE_TEXT.sub(lambda match: quote(match[0], safe=""), to_text(value))
+    text = to_text(value)
+    return quote(text, safe="") if _NO_COOKIE_TEXT.search(text) else text

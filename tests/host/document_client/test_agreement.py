@@ -19,7 +19,7 @@ from tests.host.document_client.documents import PORT, make_document, make_param
 Request = tuple[str, str, list[tuple[str, str]], dict[str, str], bytes]
 
 # A path value that is empty, or dots alone, would be another path.
-TEXTS = st.text("ab zé/,;=&?+%.|~\"'[]", min_size=1, max_size=5).map(lambda text: f"x{text}")
+TEXTS = st.text("ab zé/,;=&?+%|~\"'[]", min_size=1, max_size=5).map(lambda text: f"x{text}")
 SCALARS = TEXTS | st.integers(-9, 9) | st.booleans()
 LISTS = st.lists(SCALARS, min_size=1, max_size=3)
 OBJECTS = st.dictionaries(st.sampled_from(["R", "G b", "B,c"]), SCALARS, min_size=1, max_size=3)
@@ -56,8 +56,11 @@ def parameters(draw: st.DrawFn) -> tuple[dict[str, Any], Any]:
     style, kind = draw(st.sampled_from(STYLES[place])), draw(st.sampled_from(sorted(TYPES)))
     if style == "deepObject":
         kind = "object"
+    value = draw(TYPES[kind])
+    if place == "cookie" and kind == "object":  # its keys become names of cookies
+        value = {key.translate({32: "_", 44: "_"}): item for key, item in value.items()}
     format_ = {"style": style, "explode": draw(st.booleans()), "required": True}
-    return make_parameter("p", place, {"type": kind}, **format_), draw(TYPES[kind])
+    return make_parameter("p", place, {"type": kind}, **format_), value
 
 
 @given(parameters())

@@ -11,7 +11,11 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.document_client.direct_client import DirectClient
 from chutes_wrappers.host.document_client.operation_request import build_request
-from chutes_wrappers.host.document_client.service_document import ServiceDocument, read_service_document
+from chutes_wrappers.host.document_client.service_document import (
+    ServiceDocument,
+    ServiceDocuments,
+    read_service_document,
+)
 from chutes_wrappers.host.parity.stories import StorySource
 from tests.host.document_client.documents import PORT, make_document
 
@@ -144,3 +148,14 @@ def test_files_of_other_hosts_are_not_read() -> None:
     document = read_service_document(root, read_file=lambda path: read.append(path))
     assert document.find_operation("GET", "/x") is None
     assert read == []
+
+
+def test_of_several_documents_the_one_that_fits_best_is_used() -> None:
+    def build(path: str, name: str) -> ServiceDocument:
+        parameter = {"name": name, "in": "query", "schema": {"type": "string"}}
+        return ServiceDocument({"openapi": "3.1.0", "paths": {path: {"get": {"parameters": [parameter]}}}})
+
+    documents = ServiceDocuments([build("/say", "a"), build("/api/say", "b"), build("/other", "c")])
+    found = {path: documents.find_operation("GET", path) for path in ("/say", "/api/say", "/other", "/none")}
+    names = {path: operation and operation.parameters[0].name for path, operation in found.items()}
+    assert names == {"/say": "a", "/api/say": "b", "/other": "c", "/none": None}

@@ -1,0 +1,34 @@
+"""Encoding Objects: the formats of the fields of a form, a multipart body or a query string. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chutes_wrappers.host.document_client.document_nodes import Nodes, get_list, get_mapping, get_text
+from chutes_wrappers.host.document_client.operation import ValueFormat
+
+
+def read_encodings(nodes: Nodes, media: Mapping[str, Any]) -> dict[str, ValueFormat]:
+    """Return the formats that a Media Type Object declares for its fields, by their names."""
+    return {name: _read_encoding(nodes, nodes.resolve(node)) for name, node in get_mapping(media, "encoding").items()}
+
+
+def _read_encoding(nodes: Nodes, node: Mapping[str, Any]) -> ValueFormat:
+    explode, has_style = node.get("explode"), bool({"style", "explode", "allowReserved"} & node.keys())
+    headers = {name: _find_header_value(nodes.resolve(header)) for name, header in get_mapping(node, "headers").items()}
+    return ValueFormat(
+        style=get_text(node, "style"),
+        explode=explode if isinstance(explode, bool) else None,
+        allow_reserved=node.get("allowReserved") is True,
+        content_type="" if has_style else get_text(node, "contentType"),
+        headers={name: text for name, text in headers.items() if text and name.lower() != "content-type"},
+    )
+
+
+def _find_header_value(header: Mapping[str, Any]) -> str:
+    """Return the only value that a declared header of a part can have in a client without values for it."""
+    schema = get_mapping(header, "schema")
+    values = [schema[key] for key in ("const", "default", "example") if key in schema] or get_list(schema, "enum")
+    value = header.get("example", values[0] if values else "")
+    return str(value) if isinstance(value, (str, int, float)) else ""
