@@ -30,7 +30,8 @@ def _encode(parameter: Parameter, pair: StyledPair) -> str:
             f"`{parameter.name}`: {pair.name!r} is not a valid name of a cookie: use letters, digits and dashes",
             parameter=parameter.name,
         )
-    return f"{pair.name}={pair.delimiter.join(_iterate_values(parameter, pair))}"
+    delimiter = pair.delimiter if pair.delimiter == "," else quote(pair.delimiter)
+    return f"{pair.name}={delimiter.join(_iterate_values(parameter, pair))}"
 
 
 def _iterate_values(parameter: Parameter, pair: StyledPair) -> Iterator[str]:

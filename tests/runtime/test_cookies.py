@@ -38,6 +38,7 @@ def test_what_no_cookie_can_contain_is_percent_encoded_or_refused(text: str, sen
     [
         ({}, ["1", "2"], "a=1; a=2"),
         ({"explode": False}, ["1", "2"], "a=1,2"),
+        ({"style": "spaceDelimited"}, ["1", "2"], "a=1%202"),
         ({}, {"x": 1, "y": 2}, "x=1; y=2"),
         ({"explode": False}, {"x": 1, "y": 2}, "a=x,1,y,2"),
         ({"style": "cookie"}, ["1", "2"], "a=1; a=2"),
