@@ -19,9 +19,14 @@ from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.emulator.deployed_chute import STREAM_SAMPLE_S, DeployedChute
 from chutes_wrappers.emulator.records import InstanceRecord
 from chutes_wrappers.emulator.server import RunningPlatform
+from chutes_wrappers.host.discovery.documentation_pages import find_embedded_documents
 from chutes_wrappers.host.document_client.direct_client import DirectClient
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
-from chutes_wrappers.host.document_client.service_document import ServiceDocument, read_service_document
+from chutes_wrappers.host.document_client.service_document import (
+    ServiceDocument,
+    ServiceDocuments,
+    read_service_document,
+)
 from chutes_wrappers.host.modules.module_checks import NO_RULE, check_rule_names
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.parity.comparison import HttpResponse
@@ -125,26 +130,36 @@ def _repeat_line(progress: output.Progress) -> Iterator[Callable[[str], None]]:
         thread.join()
 
 
-def _read_documents(manifest: Manifest, chute: DeployedChute) -> dict[int, ServiceDocument]:
+def _read_documents(manifest: Manifest, chute: DeployedChute) -> dict[int, ServiceDocuments]:
     """Return the specifications that the services publish now, by port. One that cannot be read is reported."""
     documents = {}
-    for port, url in manifest.source.items():
-        parts = urlsplit(url)
-        if not port.isdigit() or parts.scheme not in ("http", "https"):
-            continue
-        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        response = chute.send_direct(DirectRequest(port=int(port), method="GET", target=target))
-        try:
-            if response.problem or response.status != HTTPStatus.OK:
-                raise WrapperError(response.problem or f"its response has the status {response.status}")
-            documents[int(port)] = read_service_document(
-                response.body, response.content_type, parts.path or "/", partial(_read_file, chute, int(port))
-            )
-        except WrapperError as error:
+    for port, urls in manifest.source.items():
+        if port.isdigit():
+            found = [document for url in urls.split() for document in _read_document(chute, int(port), url)]
+            documents.update({int(port): ServiceDocuments(found)} if found else {})
+    return documents
+
+
+def _read_document(chute: DeployedChute, port: int, url: str) -> tuple[ServiceDocument, ...]:
+    """Return the specification at ``url``, or those inside the page or script there."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return ()
+    target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    response = chute.send_direct(DirectRequest(port=port, method="GET", target=target))
+    embedded: tuple[ServiceDocument, ...] = ()
+    try:
+        if response.problem or response.status != HTTPStatus.OK:
+            raise WrapperError(response.problem or f"its response has the status {response.status}")
+        embedded = tuple(map(ServiceDocument, find_embedded_documents(response.body.decode("utf-8", "replace"))))
+        read_file = partial(_read_file, chute, port)
+        return (read_service_document(response.body, response.content_type, parts.path or "/", read_file),)
+    except WrapperError as error:
+        if not embedded:
             output.report(
                 f"the direct calls to port {port} are made from the manifest: {target} was not read: {error.what}"
             )
-    return documents
+        return embedded
 
 
 def _read_file(chute: DeployedChute, port: int, path: str) -> bytes | None:
