@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
@@ -279,7 +280,8 @@ def _compare_beginnings(platform: HttpResponse, service: HttpResponse, repeated:
 
 def _find_first_event(response: HttpResponse) -> Any:
     """Return the data of the first event that has data: its JSON, else its text; None without such an event."""
-    for line in response.body.splitlines()[:-1] if response.is_cut else response.body.splitlines():
+    lines = _split_lines(response)
+    for line in lines[:-1] if response.is_cut else lines:
         name, _, data = line.partition(b":")
         if name == b"data":
             try:
@@ -290,7 +292,12 @@ def _find_first_event(response: HttpResponse) -> Any:
 
 
 def _parse_events(response: HttpResponse) -> list[bytes]:
-    return [line.rstrip() for line in response.body.splitlines() if line.strip()]
+    return [line.rstrip() for line in _split_lines(response) if line.strip()]
+
+
+def _split_lines(response: HttpResponse) -> list[bytes]:
+    """Return the lines of an event stream, which has any of three line ends, and may begin with a byte order mark."""
+    return response.body.removeprefix(codecs.BOM_UTF8).splitlines()
 
 
 def _format_differences(platform: HttpResponse, service: HttpResponse) -> str:

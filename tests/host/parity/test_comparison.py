@@ -187,3 +187,9 @@ def test_responses_that_are_nested_too_deeply_have_a_verdict(depth: int, head: s
 
 def json_text(text: str) -> HttpResponse:
     return replace(json_response(None), body=text.encode())
+
+
+def test_line_ends_and_a_byte_order_mark_are_no_difference_of_event_streams() -> None:
+    platform = HttpResponse(status=200, content_type="text/event-stream", body=b"data: 1\n\ndata: 2\n\n")
+    service = replace(platform, body=b"\xef\xbb\xbfdata: 1\r\rdata: 2\r\n\r\n")
+    assert compare_once(platform, service, stream=True).message == "same events"
