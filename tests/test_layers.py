@@ -190,7 +190,8 @@ def test_code_that_can_start_a_process_is_recognised(source: str, starts: bool) 
 
 def test_only_the_process_runner_the_launcher_and_the_bootstrap_start_processes() -> None:
     starters = {str(path.relative_to(PACKAGE)) for path in MODULES if can_start_processes(path.read_text())}
-    assert starters == {"host/processes.py", "runtime/launcher.py", "cli/setup/virtual_environment.py"}
+    runners = {"host/processes.py", "host/forked_process.py", "host/library_process.py"}
+    assert starters == {*runners, "runtime/launcher.py", "cli/setup/virtual_environment.py"}
 
 
 def test_on_an_instance_only_the_launcher_starts_processes() -> None:

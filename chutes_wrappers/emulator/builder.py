@@ -8,14 +8,11 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
 from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 from chutes_wrappers.host import processes
-
-if TYPE_CHECKING:
-    import subprocess
 
 # A label on every image that is built here. Its value is the identity of the state.
 LABEL = "chutes-wrappers.emulator"
@@ -55,7 +52,7 @@ class BuildCommands:
             raise EngineUnavailable(f"cannot build images: the command {tool} is not on PATH", next_step=next_step)
         self._command = command
         self._lock = threading.Lock()
-        self._running: subprocess.Popen[bytes] | None = None
+        self._running: processes.Process | None = None
         self._is_stopped = False
 
     def run(self, arguments: Sequence[str], directory: Path, on_line: Callable[[str], None]) -> None:
@@ -90,7 +87,7 @@ class BuildCommands:
                 self._running.terminate()
 
     @contextlib.contextmanager
-    def _track_process(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    def _track_process(self, process: processes.Process) -> Iterator[None]:
         with self._lock:
             self._running = process
             if self._is_stopped:

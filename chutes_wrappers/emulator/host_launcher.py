@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 import requests
@@ -26,9 +25,6 @@ from chutes_wrappers.emulator.transport import InstanceClient
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.http_sessions import HostSession
 from chutes_wrappers.host.local_ports import probe_port
-
-if TYPE_CHECKING:
-    import subprocess
 
 _LOOPBACK = "127.0.0.1"
 _RUNNER = f"{runner.__name__}:main"
@@ -85,7 +81,9 @@ class HostLauncher:
                 **build_runner_environment(key, **_build_settings(image, module, port, logging_port)),
             }
             argv = processes.build_python_argv(_RUNNER, chute.reference)
-            with processes.start_process(argv, environment=environment, directory=folder) as process:
+            with processes.start_process(
+                argv, environment=environment, directory=folder, parent_variable=runner.PARENT_VARIABLE
+            ) as process:
                 client = InstanceClient(f"http://{_LOOPBACK}:{port}", runner.SessionCipher(key))
                 yield HostInstance(process, client, logging_port)
 
@@ -114,7 +112,7 @@ class HostLauncher:
 class HostInstance:
     """A running process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], client: InstanceClient, logging_port: int) -> None:
+    def __init__(self, process: processes.Process, client: InstanceClient, logging_port: int) -> None:
         self._process = process
         self._logging_port = logging_port
         self.client = client
@@ -227,6 +225,5 @@ def _build_settings(image: HostImage, module: Path, port: int, logging_port: int
         runner.PORT_VARIABLE: str(port),
         runner.LOGGING_PORT_VARIABLE: str(logging_port),
         runner.EVIDENCE_PORT_VARIABLE: str(probe_port()),
-        runner.PARENT_VARIABLE: str(os.getpid()),
         **launch,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,9 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chutes_wrappers.core.setup_secrets import remove_setup_secrets
+from chutes_wrappers.host.forked_process import ForkedProcess, ForkServer
+
+Process = subprocess.Popen[bytes] | ForkedProcess
 
 # Starts Python without imports from the current folder. A path, not an import: the file belongs to no layer.
 _START = Path(__file__).resolve().parents[1] / "start.py"
+_LIBRARY_PROCESS = "chutes_wrappers.host.library_process:main"
 _GRACE_S = 15.0
 _SLOW_S = 2.0
 
@@ -53,7 +58,7 @@ def capture(
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"still running after {timeout_s:g} s") from error
     return ProcessResult(
-        exit_code=process.returncode, output=output.decode(errors="replace"), errors=errors.decode(errors="replace")
+        exit_code=process.wait(), output=output.decode(errors="replace"), errors=errors.decode(errors="replace")
     )
 
 
@@ -93,6 +98,24 @@ def strip_source_lines(errors: str) -> str:
 
 
 @contextlib.contextmanager
+def share_libraries() -> Iterator[None]:
+    """Load the libraries of the SDK once for all Pythons that start in the context, where this machine's system can: on Linux.
+
+    Each such program is still a process of its own. One whose libraries would be others than those loaded, because of its
+    environment, starts as it does without the context.
+    """
+    global _shared_libraries
+    if not sys.platform.startswith("linux") or _shared_libraries is not None:
+        yield
+        return
+    with _SharedLibraries() as _shared_libraries:
+        try:
+            yield
+        finally:
+            _shared_libraries = None
+
+
+@contextlib.contextmanager
 def start_process(
     argv: Sequence[str],
     *,
@@ -100,17 +123,32 @@ def start_process(
     directory: Path,
     merge: bool = True,
     has_input: bool = False,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process in its own session, without the secrets of the set-up. It and its children end with the context."""
-    process = subprocess.Popen(
-        argv,
-        env=remove_setup_secrets(environment),
-        cwd=directory,
-        stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-        start_new_session=True,
-    )
+    parent_variable: str | None = None,
+) -> Iterator[Process]:
+    """Start a process in its own session, without the secrets of the set-up. It and its children end with the context.
+
+    ``parent_variable`` is the name of a variable for the id of the process that is its parent.
+    """
+    environment = remove_setup_secrets(environment)
+    server = _shared_libraries.find_server(argv, environment) if _shared_libraries is not None else None
+    if parent_variable is not None:
+        environment[parent_variable] = str(os.getpid() if server is None else server.pid)
+    process: Process
+    if server is not None:
+        _, _, target, *arguments = argv
+        process = server.start(
+            target, arguments, environment=environment, directory=directory, merge=merge, has_input=has_input
+        )
+    else:
+        process = subprocess.Popen(
+            argv,
+            env=environment,
+            cwd=directory,
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
@@ -121,7 +159,53 @@ def start_process(
                     pipe.close()
 
 
-def read_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+class _SharedLibraries:
+    """A context manager with a library process, which is started for the first Python."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._resources = contextlib.ExitStack()
+        self._server: ForkServer | None = None
+        self._has_failed = False
+
+    def __enter__(self) -> _SharedLibraries:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._resources.close()
+
+    def find_server(self, argv: Sequence[str], environment: Mapping[str, str]) -> ForkServer | None:
+        """Return what can start ``argv``; None for other programs than a Python of ours, and for other libraries."""
+        if list(argv[:2]) != build_python_argv("")[:2]:
+            return None
+        with self._lock:
+            if self._server is None and not self._has_failed:
+                self._server = self._start(environment)
+                self._has_failed = self._server is None
+        return self._server if self._server is not None and self._server.can_start(environment) else None
+
+    def _start(self, environment: Mapping[str, str]) -> ForkServer | None:
+        requests, server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with server_end:
+            process = subprocess.Popen(
+                build_python_argv(_LIBRARY_PROCESS),
+                env={**environment, "PYTHONUNBUFFERED": "1"},
+                cwd="/",
+                stdin=server_end.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._resources.callback(process.wait)
+        self._resources.callback(requests.close)  # first: that ends it
+        server = ForkServer(requests, process.pid, environment)
+        return server if server.wait_until_ready() else None
+
+
+_shared_libraries: _SharedLibraries | None = None
+
+
+def read_lines(process: Process) -> Iterator[str]:
     """Yield the lines of the process's output until it closes the stream."""
     assert process.stdout is not None
     for raw in process.stdout:
@@ -129,7 +213,7 @@ def read_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _kill_after(process: subprocess.Popen[bytes], timeout_s: float | None) -> Iterator[threading.Event]:
+def _kill_after(process: Process, timeout_s: float | None) -> Iterator[threading.Event]:
     """Kill a process that times out; the event is set when that happened."""
     is_late = threading.Event()
 
@@ -149,9 +233,7 @@ def _kill_after(process: subprocess.Popen[bytes], timeout_s: float | None) -> It
         timer.join()
 
 
-def _communicate(
-    process: subprocess.Popen[bytes], timeout_s: float | None, on_slow: Callable[[], None]
-) -> tuple[bytes, bytes]:
+def _communicate(process: Process, timeout_s: float | None, on_slow: Callable[[], None]) -> tuple[bytes, bytes]:
     first_timeout_s = _SLOW_S if timeout_s is None else min(_SLOW_S, timeout_s)
     try:
         return process.communicate(timeout=first_timeout_s)
@@ -160,7 +242,7 @@ def _communicate(
     return process.communicate(timeout=None if timeout_s is None else timeout_s - first_timeout_s)
 
 
-def _terminate(process: subprocess.Popen[bytes]) -> None:
+def _terminate(process: Process) -> None:
     if process.poll() is None:
         _send_signal(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -170,6 +252,6 @@ def _terminate(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _send_signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _send_signal(process: Process, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

@@ -7,10 +7,9 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.exposure import Category
@@ -24,9 +23,6 @@ from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, prob
 from chutes_wrappers.host.missing_settings import find_missing_setting, make_missing_error
 from chutes_wrappers.runtime.launcher import build_service_argv, build_service_environment
 
-if TYPE_CHECKING:
-    import subprocess
-
 _EXIT_POLL_S = 0.1
 _TAIL_LINES = 20
 
@@ -35,7 +31,8 @@ _TAIL_LINES = 20
 class HostTask:
     """What to discover. ``environment`` is the module's CHUTE_ENV; ``log`` receives the service's output, from a thread.
 
-    ``headers`` are those of the module, with the values of their variables.
+    ``headers`` are those of the module, with the values of their variables. ``observe`` is called with what was found, before
+    it is checked.
     """
 
     launch: LaunchSpec
@@ -47,6 +44,7 @@ class HostTask:
     expose: frozenset[Category] = frozenset()
     has_static_routes: bool = False
     headers: ModuleHeaders = field(default_factory=ModuleHeaders, repr=False)
+    observe: Callable[[Sequence[Finding]], None] = lambda findings: None
 
 
 def build_host_launch(entrypoint: str | Sequence[str], folder: Path) -> LaunchSpec:
@@ -73,6 +71,7 @@ def discover_on_host(task: HostTask) -> Manifest:
         tail: deque[str] = deque(maxlen=_TAIL_LINES)
         threading.Thread(target=_follow_output, args=(process, tail, task.log), daemon=True, name="service-log").start()
         findings = asyncio.run(_probe_until_exit(process, tail, task))
+    task.observe(findings)
     composition.check_any_response(findings, next_step="correct HOST_ENTRYPOINT or SERVICE_PORTS in the module")
     roots = {port: f"http://127.0.0.1:{port}" for port in task.ports}
     manifest = composition.build_manifest(findings, roots=roots, launch=task.launch)
@@ -93,13 +92,13 @@ def check_ports_free(ports: Sequence[int]) -> None:
                 )
 
 
-def _follow_output(process: subprocess.Popen[bytes], tail: deque[str], log: Report) -> None:
+def _follow_output(process: processes.Process, tail: deque[str], log: Report) -> None:
     for line in processes.read_lines(process):
         tail.append(line)
         log(line)
 
 
-async def _probe_until_exit(process: subprocess.Popen[bytes], tail: deque[str], task: HostTask) -> tuple[Finding, ...]:
+async def _probe_until_exit(process: processes.Process, tail: deque[str], task: HostTask) -> tuple[Finding, ...]:
     services = [Service(port=port, root=f"http://127.0.0.1:{port}", headers=task.headers) for port in task.ports]
     probe_task = asyncio.ensure_future(probe(services, bounds=task.bounds, report=task.report, expose=task.expose))
     try:
