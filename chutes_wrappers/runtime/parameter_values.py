@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Container, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from chutes_wrappers.core.routes import Parameter, ParameterLocation
@@ -28,30 +28,35 @@ def take_values(
     A credential has the value of another parameter of its name: a service may read a key in several places.
     """
     values: Values = {}
-    for parameter in sorted(parameters, key=lambda parameter: parameter.credential):
-        value = _take_value(parameter, query, fields)
+    parameters = sorted(parameters, key=lambda parameter: parameter.credential)
+    names = {parameter.name for parameter in parameters}
+    for parameter in parameters:
+        value = _take_value(parameter, names, query, fields)
         if value is None and parameter.credential:
             value = next((other for (_, name), other in values.items() if name == parameter.name), None)
         values[parameter.place, parameter.name] = value
     return values
 
 
-def _take_value(parameter: Parameter, query: MutableMapping[str, Any], fields: MutableMapping[str, Any]) -> Any:
-    key = _find_key(parameter, query)
-    if key in query:
+def _take_value(
+    parameter: Parameter, names: Container[str], query: MutableMapping[str, Any], fields: MutableMapping[str, Any]
+) -> Any:
+    if (key := _find_key(parameter, names, query)) in query:
         return _parse_text(parameter, query.pop(key))
-    key = _find_key(parameter, fields)
+    # A field of the body may have the name of a header in other letters, but hardly one with a dash.
+    key = _find_key(parameter, names, fields) if "-" in parameter.name else parameter.name
     if not parameter.shared:
         return fields.pop(key, None)
     return fields.get(key) if parameter.required or parameter.place == "path" else None
 
 
-def _find_key(parameter: Parameter, values: Mapping[str, Any]) -> str:
-    """Return the caller's key of a parameter: its name. The names of headers have no case."""
+def _find_key(parameter: Parameter, names: Container[str], values: Mapping[str, Any]) -> str:
+    """Return the caller's key of a parameter: its name. The names of headers have no case, unless another one has the key."""
     if parameter.place != "header" or parameter.name in values:
         return parameter.name
     name = parameter.name.lower()
-    return next((key for key in values if isinstance(key, str) and key.lower() == name), parameter.name)
+    found = (key for key in values if isinstance(key, str) and key.lower() == name and key not in names)
+    return next(found, parameter.name)
 
 
 def _parse_text(parameter: Parameter, text: str) -> Any:

@@ -376,6 +376,14 @@ def test_the_names_of_headers_have_no_case() -> None:
         assert (built.target, built.headers, fields) == ("/a", {"X-API-Key": "k"}, {})
 
 
+def test_a_header_takes_no_value_of_another_name() -> None:
+    version = {"name": "Version", "in": "header"}
+    fields = {"version": 2}
+    assert build_target(route("/a", version), {}, fields).headers == {}
+    assert fields == {"version": 2}
+    assert target("/a", version, {"name": "version"}, query={"version": "1"}) == "/a?version=1"
+
+
 @pytest.mark.parametrize(("explode", "sent"), [(None, "R,100,G,200"), (True, "R=100,G=200")])
 def test_objects_in_headers(explode: bool | None, sent: str) -> None:
     parameter = {"name": "X-C", "in": "header", "explode": explode}
