@@ -21,7 +21,7 @@ _EXAMPLE = 'CHUTE_HEADERS = {"Authorization": "Bearer ${SERVICE_KEY}"}'
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|(?P<invalid>\$\{)")
 _ROUTE = re.compile(r"(?P<method>[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}) (?P<path>/\S*)")
 # A header's value is one line of visible characters, spaces and tabs (RFC 9110, section 5.5).
-_INVALID_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_INVALID_VALUE = re.compile("[\\x00-\\x08\\x0a-\\x1f\\x7f\\ud800-\\udfff]")
 _PATH_VARIABLE = re.compile(r"(\{[^{}]*\})")
 _Values = Mapping[str, str | None]
 
@@ -62,8 +62,8 @@ class ModuleHeaders:
         return {name: value for name, value in selected.values() if value is not None}
 
     def find_unset(self, environment: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the variables that ``environment`` does not set, or sets to an empty text."""
-        return tuple(name for name in self.variables if not environment.get(name))
+        """Return the variables that ``environment`` does not set, or sets to blank text."""
+        return tuple(name for name in self.variables if not environment.get(name, "").strip())
 
     def resolve(self, environment: Mapping[str, str]) -> ModuleHeaders:
         """Return the headers with the values of ``environment``, which sets all ``variables``.

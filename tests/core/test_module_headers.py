@@ -23,7 +23,7 @@ HEADERS = {
 def test_a_route_overrides_a_port_and_a_port_overrides_the_general_headers() -> None:
     headers = parse_headers(HEADERS, "m.py")
     assert headers.variables == ("PORT_KEY", "SERVICE_KEY")
-    assert headers.find_unset({"SERVICE_KEY": "", "PORT_KEY": "b"}) == ("SERVICE_KEY",)
+    assert headers.find_unset({"SERVICE_KEY": " ", "PORT_KEY": "b"}) == ("SERVICE_KEY",)
     resolved = headers.resolve({"SERVICE_KEY": "a\n", "PORT_KEY": "b"})
     assert resolved.select(8080) == {"Authorization": "Bearer a", "X-Literal": "${NAME} $5"}
     assert resolved.select(8020) == {"authorization": "Basic b", "X-Literal": "${NAME} $5", "X-Port": "b"}
@@ -86,10 +86,11 @@ def test_a_variable_of_the_image_is_refused_with_the_command_that_stores_it() ->
     assert VALUE not in str(caught.value)
 
 
-def test_a_value_that_no_header_can_have_is_refused_by_the_name_of_its_variable() -> None:
+@pytest.mark.parametrize("end", ["\nX: y", "\x00", "\udcff"])
+def test_a_value_that_no_header_can_have_is_refused_by_the_name_of_its_variable(end: str) -> None:
     headers = parse_headers({"X-Key": "${KEY}"}, "m.py")
     with pytest.raises(ConfigurationError, match="the value of KEY") as caught:
-        headers.resolve({"KEY": f"{VALUE}\nX: y"})
+        headers.resolve({"KEY": VALUE + end})
     assert VALUE not in str(caught.value)
 
 

@@ -184,12 +184,12 @@ def discover_image(
         expose=settings.expose | facts.expose,
         has_static_routes=bool(static_routes),
         headers=facts.headers.resolve(variables),
-        observe=observe or (lambda findings: _report_refusals(facts, findings)),
+        observe=observe or (lambda findings: report_refusals(facts, findings)),
     )
     return discover_container(engine, task, save)
 
 
-def _report_refusals(facts: ModuleFacts, findings: Sequence[Finding]) -> None:
+def report_refusals(facts: ModuleFacts, findings: Sequence[Finding]) -> None:
     """Warn about a service that refuses requests for want of credentials, with the line that sends them."""
     from chutes_wrappers.core.module_headers import format_secret_command
     from chutes_wrappers.host.discovery.credentials import suggest_header

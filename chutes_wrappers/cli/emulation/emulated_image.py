@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chutes_wrappers.cli import module_preparation, output
+from chutes_wrappers.cli.commands.discover import report_refusals
 from chutes_wrappers.cli.module_cords import parse_static_routes
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing
 from chutes_wrappers.core.launch_spec import LaunchSpec
@@ -121,5 +122,6 @@ def _resolve_manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:
                 expose=facts.expose,
                 has_static_routes=bool(parse_static_routes(facts)),
                 headers=resolve_headers(facts),
+                observe=lambda findings: report_refusals(facts, findings),
             )
         )

@@ -24,6 +24,7 @@ _CACHE_FIX = (
     "use the files that are there, or replace them. Write a download to another name, and rename it when it is complete"
 )
 # Of the launcher (runtime/launcher.py), before a line of the service.
+_SERVICE_END = re.compile(r"the service ended with (exit code|signal)")
 _OWN_PREFIX = re.compile(r"^.*\[service\] ")
 _FOLDER_WORDS = re.compile(r"(?i)\bmkdir|makedirs|(create|creating|make) (the )?(director|folder)")
 
@@ -67,7 +68,9 @@ def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
 
 
 def _find_missing_setting(lines: Sequence[str]) -> list[Diagnosis]:
-    missing = find_missing_setting(_OWN_PREFIX.sub("", line) for line in lines)
+    """Return the setting that a service lacked when it ended; other lines may be about the requests of callers."""
+    has_ended = any(_SERVICE_END.search(line) for line in lines)
+    missing = find_missing_setting(_OWN_PREFIX.sub("", line) for line in lines) if has_ended else None
     if missing is None:
         return []
     return [

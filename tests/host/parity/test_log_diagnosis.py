@@ -233,3 +233,11 @@ def test_a_service_on_another_port_is_reported_with_both_ports() -> None:
 @pytest.mark.parametrize("listening", [[9090], [9090, 9091], [8000, 8001, 8002], [8000, 43211], []])
 def test_no_diagnosis_when_the_expected_port_is_open_or_no_other_port_is(listening: list[int]) -> None:
     assert diagnose_ports([9090], listening) is None
+
+
+def test_a_missing_setting_is_named_only_if_the_service_has_ended() -> None:
+    lines = ["2026-08-01 10:00:00 | INFO | [service] ValueError: API_TOKEN is not set"]
+    assert diagnose(lines) == []
+    (diagnosis,) = diagnose([*lines, "ServiceFailed: /app: the service ended with exit code 1"])
+    assert diagnosis.reason == "the service says that it needs API_TOKEN, which is not set"
+    assert "--secret" in diagnosis.fix
