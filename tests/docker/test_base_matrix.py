@@ -29,7 +29,7 @@ def emulate(scenario: Scenario) -> None:
     for stage in STAGES:
         assert f"chutes-wrappers: forge: {stage.name}" in output_text
     assert describe_unknown_steps() in output_text
-    assert "would work on Chutes" in output_text
+    assert "0 not proven · 0 failing" in output_text
 
 
 @pytest.mark.parametrize("suite", SUITES)

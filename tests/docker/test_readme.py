@@ -58,7 +58,7 @@ def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: ReadmeTerm
     terminal.run("docker build -t completions:latest examples/completions")
     terminal.run("./deploy.sh --create completions:latest --name chat")
     assert "matches the service: 4 routes" in terminal.run("./deploy.sh --discover deploy_chat --check")
-    assert "all 5 routes would work on Chutes" in terminal.run("./deploy.sh --emulate deploy_chat --check")
+    assert "5 proven · 0 not proven · 0 failing" in terminal.run("./deploy.sh --emulate deploy_chat --check")
     registered(terminal)
     terminal.run("./deploy.sh --build deploy_chat", {r"directly all the same\? \[y/N\]": "y"})
     terminal.run("./deploy.sh --deploy deploy_chat", {r"\[y/N\]": "y"})
