@@ -18,12 +18,15 @@ import signal
 import socket
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from chutes_wrappers.core.layout import TRACEBACK_SETTINGS
 
 MAX_MESSAGE_BYTES = 1 << 17
+_GRACE_S = 15.0
+_POLL_S = 0.05
 # What most of its programs load. Files that a version of the SDK does not have are left out.
 _SDK_FILES = (
     *("cli.py", "chute/base.py", "chute/cord.py", "util/auth.py", "entrypoint/_shared.py", "entrypoint/build.py"),
@@ -141,10 +144,19 @@ def _report_ended(children: dict[int, int]) -> None:
 
 
 def _end_all(children: dict[int, int]) -> None:
-    """Kill the programs that still run: the process that requested them is gone."""
+    """End the programs that still run, as ``processes.py`` would: what requested them is gone."""
+    _signal_all(children, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_S
+    while children and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        _report_ended(children)
+    _signal_all(children, signal.SIGKILL)
+
+
+def _signal_all(children: Iterable[int], number: signal.Signals) -> None:
     for child in children:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child, signal.SIGKILL)
+            os.killpg(child, number)
 
 
 def _become(request: dict[str, object], streams: list[int]) -> str:
