@@ -121,7 +121,7 @@ def _advise_credentials(outcomes: Sequence[Outcome], responses: Sequence[HttpRes
     if declared and all(parameter.place == "query" for parameter in declared):
         name = declared[0].name
         return (
-            f"callers give their own as {name!r}; for the rehearsal give one that works in CHUTE_EXAMPLES:\n"
+            f"callers send it as {name!r}; for the check set one that works in CHUTE_EXAMPLES:\n"
             f'    CHUTE_EXAMPLES = {{"{outcomes[0].name}": {{{json.dumps(name)}: "…"}}}}'
         )
     challenge = next((response.challenge for response in responses if response.challenge), "Bearer")
@@ -130,7 +130,7 @@ def _advise_credentials(outcomes: Sequence[Outcome], responses: Sequence[HttpRes
         suggestion = suggest_header(routes, [DiscoveryRefusal(port=0, path="", status=0, challenge="Bearer")])
     assert suggestion is not None
     names = " or ".join(repr(parameter.name) for parameter in declared)
-    alternative = f"; or callers give their own as {names}, which the route has" if names else ""
+    alternative = f"; or callers send it as {names}, which the route has" if names else ""
     return (
         f"send the service's key with every call{alternative}:\n"
         f"    {suggestion.line}\n"
