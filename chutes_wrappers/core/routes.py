@@ -76,7 +76,8 @@ class Parameter(BaseModel):
     ``type`` is how text in the caller's query string is parsed: a list (``a,b``, or JSON) or an object (JSON); None: plain
     text. ``style``, ``explode`` and ``allow_reserved`` are the format that the service expects, as in OpenAPI and with its
     defaults. With ``content_type`` the value is sent in that media type, such as JSON. A ``querystring`` is the whole query
-    string (OpenAPI 3.2); ``parts`` are the formats of its fields if it is an urlencoded object. ``shared``: the body has a field of the same name. ``credential``: a security scheme declares it.
+    string (OpenAPI 3.2); ``parts`` are the formats of its fields if it is an urlencoded object. ``shared``: the body has a
+    field of the same name. ``credential``: a security scheme declares it.
     """
 
     model_config = _STRICT
@@ -137,11 +138,11 @@ class Route(BaseModel):
     ``path`` is the public path, ``method`` the service's method, ``port`` the service's port (None: the module's first).
     ``target_path`` is the path on the service (default: ``path``; ``{name}`` is a path parameter, also in the forms of other
     frameworks, which ``core/path_templates.py`` reads). ``target_method`` is the method on the service if it differs from
-    ``method``; it may be any, as in OpenAPI 3.2's ``additionalOperations``. ``stream``: whether the response is an event stream, or
-    ``"switch"`` if the caller's ``stream`` field decides. ``request`` None: JSON if the method has a body. ``native``
-    leaves the call to the SDK's passthrough. ``exposed`` publishes a path that the filters would leave out. ``gradio``: the
-    endpoint of a Gradio app to call instead of ``target_path``. The schemas are self-contained JSON Schema of what a caller
-    of the public API sends and receives.
+    ``method``; it may be any, as in OpenAPI 3.2's ``additionalOperations``. ``stream``: whether the response is an event
+    stream, or ``"switch"`` if the caller's ``stream`` field decides. ``request`` None: JSON if the method has a body.
+    ``native`` leaves the call to the SDK's passthrough. ``exposed`` publishes a path that the filters would leave out.
+    ``gradio``: the endpoint of a Gradio app to call instead of ``target_path``. The schemas are self-contained JSON Schema
+    of what a caller of the public API sends and receives.
     """
 
     model_config = _STRICT
@@ -175,6 +176,7 @@ class Route(BaseModel):
         declared = _collect_names(parameters, "path")
         target = normalise_template(target_path, declared)
         added = [name for name in target.query_names if name not in _collect_names(parameters, "query")]
+        added = added if isinstance(parameters, (list, tuple)) else []
         return {
             **data,
             "path": normalise_template(data["path"], declared).text,

@@ -160,3 +160,21 @@ def test_the_capitalisation_of_an_unusual_method_is_kept() -> None:
 def test_a_method_that_no_service_has_is_refused(method: str) -> None:
     with pytest.raises(ValidationError):
         Route(path="/a", target_method=method)
+
+
+def test_names_in_the_query_of_a_path_become_parameters() -> None:
+    route = Route.model_validate({"path": "/a{?q,n}", "parameters": [{"name": "q", "type": "array"}]})
+    assert (route.path, route.target_path) == ("/a", "/a")
+    assert [(parameter.name, parameter.place, parameter.type) for parameter in route.parameters] == [
+        ("q", "query", "array"), ("n", "query", None),
+    ]  # fmt: skip
+    assert Route.model_validate(route.to_entry()) == route
+    with pytest.raises(ValidationError):
+        Route.model_validate({"path": "/a{?q}", "parameters": 5})
+
+
+def test_the_paths_of_a_route_have_one_form() -> None:
+    route = Route(path="/users/:id", target_path="/Users/<int:id>/{rest...}")
+    assert (route.path, route.target_path) == ("/users/{id}", "/Users/{id}/{rest:path}")
+    declared = Route.model_validate({"path": "/a/{b:int}", "parameters": [{"name": "b:int", "in": "path"}]})
+    assert declared.target_path == "/a/{b:int}"
