@@ -37,7 +37,7 @@ class UpstreamRequest:
     port: int
     method: str
     target: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may be secrets
     make_data: Callable[[], Any] = lambda: None
 
 
