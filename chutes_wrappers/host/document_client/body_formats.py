@@ -24,7 +24,9 @@ def encode_body(body: OperationBody, fields: Mapping[str, Any]) -> EncodedBody:
 
     Raises WrapperError for a value that the body cannot have.
     """
-    return _ENCODERS[body.kind](body, fields)
+    items = (item for value in fields.values() for item in (value if isinstance(value, list) else [value]))
+    kind = "multipart" if body.is_assumed and any(map(_looks_like_file, items)) else body.kind
+    return _ENCODERS[kind](body, fields)
 
 
 def encode_json(value: Any) -> bytes:
@@ -179,7 +181,7 @@ def _read_file(name: str, value: Any) -> tuple[bytes, str, str]:
         )
         return content, str(value.get("filename") or ""), str(value.get("content_type") or content_type)
     if not isinstance(value, str) or value[:5].lower() != "data:" or "," not in value:
-        raise WrapperError(f"`{name}` is a file, and the value of the call is none")
+        raise WrapperError(f"`{name}` is a file: the call has it neither as an object with `data` nor as a data: URI")
     header, _, data = value[5:].partition("#")[0].partition(",")
     content_type, is_base64 = header.strip(), False
     if content_type.lower().replace(" ", "").endswith(";base64"):

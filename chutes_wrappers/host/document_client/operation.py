@@ -46,7 +46,7 @@ class OperationBody:
 
     ``content_type`` is empty for a ``media_range``, of which the caller chooses one.
 
-    ``is_wrapped``: callers send the value as ``{"body": …}``; None: where they send nothing else.
+    ``is_assumed``: nothing says that it is JSON, so a call with a file makes it multipart. ``is_wrapped``: callers send the value as ``{"body": …}``; None: where they send nothing else.
     """
 
     kind: BodyKind
@@ -55,6 +55,7 @@ class OperationBody:
     schema: Any = None
     is_wrapped: bool | None = None
     is_required: bool = False
+    is_assumed: bool = False
     files: frozenset[str] | None = None
     formats: Mapping[str, ValueFormat] = field(default_factory=dict)
     examples: tuple[Any, ...] = ()

@@ -62,6 +62,7 @@ def _read_body(route: Route, schema: Mapping[str, Any]) -> OperationBody | None:
         content_type=request.content_type,
         schema=schema,
         is_wrapped=request.wrapped,
+        is_assumed=route.request is None,
         files=frozenset(request.files) if request.files is not None else None,
         formats={name: _read_part(part) for name, part in request.parts.items()},
     )

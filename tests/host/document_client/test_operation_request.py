@@ -275,3 +275,9 @@ def test_a_missing_path_value_is_an_error_and_other_keys_of_a_get_go_into_the_qu
         client.build_request(Route(path="/x/{id}", method="GET"), PORT, {"id": ""})
     assert client.build_request(Route(path="/x", method="GET"), PORT, {"a": [1]}).target == "/x?a=%5B1%5D"
     assert client.build_request(Route(path="/x", method="POST"), PORT, {"a": [1]}).body == b'{"a":[1]}'
+
+
+def test_a_file_makes_the_body_of_a_route_without_a_format_multipart() -> None:
+    file = {"filename": "a.txt", "data": "aGk="}
+    request = DirectClient().build_request(Route(path="/x"), PORT, {"f": [file], "n": 1})
+    assert read_parts(request) == {"f": ("application/octet-stream", "a.txt", b"hi"), "n": (None, None, b"1")}

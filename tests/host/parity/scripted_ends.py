@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.core.cord_plan import PlannedCord
+from chutes_wrappers.host.document_client.direct_client import DirectClient
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.direct_request import build_direct_request
 from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall
 from chutes_wrappers.host.parity.parity_check import Exchange, ParityCheck
 
@@ -25,17 +25,12 @@ def make_check(
     restart_service: Callable[[str], None] = lambda reason: None,
     **options: Any,
 ) -> ParityCheck:
-    """Build a check with these ends, whose direct requests are the gateway's."""
-
-    def build_request(cord: PlannedCord, example: Mapping[str, Any]) -> DirectRequest:
-        call = PublicCall(method=cord.public_method, path=cord.public_path, example=example)
-        return build_direct_request(cord.route, cord.port, call.fields, call.query)
-
+    """Build a check with these ends, whose direct requests are made from the routes."""
     exchange = Exchange(
         call_platform=call_platform,
         call_service=call_service,
         read_service=read_service or call_service,
-        build_request=build_request,
+        build_request=lambda cord, example: DirectClient().build_request(cord.route, cord.port, example),
         is_listening=is_listening,
         restart_service=restart_service,
     )

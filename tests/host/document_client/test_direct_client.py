@@ -1,4 +1,4 @@
-"""The requests that a client of the service makes, sent to a service that echoes them."""
+"""The requests of routes without a document, sent to a service that echoes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.host.parity.direct_request import build_direct_request
+from chutes_wrappers.host.document_client.direct_client import DirectClient
 from tests.upstreams.httpbin_service import serve_httpbin
 
 FILE = {"filename": "a.wav", "content_type": "audio/wav", "data": base64.b64encode(b"RIFF").decode()}
@@ -23,7 +23,7 @@ def port() -> Iterator[int]:
 
 
 def send_and_echo(port: int, example: dict[str, Any], **route: Any) -> Any:
-    request = build_direct_request(Route.model_validate({"path": "/anything", **route}), port, example)
+    request = DirectClient().build_request(Route.model_validate({"path": "/anything", **route}), port, example)
     url = f"http://127.0.0.1:{request.port}{request.target}"
     return requests.request(request.method, url, data=request.body, headers=dict(request.headers), timeout=60).json()
 
@@ -59,5 +59,5 @@ def test_parameters_are_removed_from_the_body(port: int) -> None:
 
 
 def test_a_get_without_fields_has_no_body(port: int) -> None:
-    request = build_direct_request(Route(path="/get", method="GET"), port, {})
+    request = DirectClient().build_request(Route(path="/get", method="GET"), port, {})
     assert (request.body, "Content-Type" in request.headers) == (b"", False)
