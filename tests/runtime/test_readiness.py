@@ -13,6 +13,7 @@ from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.runtime.readiness import ReadinessProbe, build_probes, find_readiness_paths, wait_until_ready
 from tests.scenario import find_free_port
+from tests.upstreams.raw import serve_reply
 
 from .conftest import Starter
 from .test_launcher import wait_until
@@ -84,6 +85,21 @@ async def test_a_dead_port_is_a_problem_and_never_an_exception() -> None:
         port = find_free_port()
         problem = await ReadinessProbe(host="127.0.0.1", port=port, path=path).find_problem(2)
         assert str(port) in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("head", "problem"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000 + b"\r\n", ""),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", ""),
+        (b"SSH-2.0-x\r\n", ": its response cannot be read: not HTTP"),
+    ],
+)
+async def test_a_probe_has_the_limits_of_calls(head: bytes, problem: str) -> None:
+    async with serve_reply(head + b"Content-Length: 0\r\n\r\n") as port:
+        found = await ReadinessProbe(host="127.0.0.1", port=port, path="/").find_problem(60)
+    assert (found or "").startswith(f"port {port}{problem}" if problem else "")
+    assert bool(found) == bool(problem)
 
 
 async def test_a_port_that_hangs_is_a_problem_after_the_timeout() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import itertools
 import time
@@ -10,7 +11,9 @@ import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.discovery.fetching import NoResponse, Response, Service, fetch, open_session
+from chutes_wrappers.runtime.response_heads import MAX_HEAD_BYTES
 from tests.scenario import find_free_port
+from tests.upstreams.raw import serve_raw, serve_reply
 from tests.upstreams.scripted import Reply, json_reply, redirect, serve_greeting, serve_script
 
 MEBIBYTE = b" " * 1024**2
@@ -151,3 +154,32 @@ def test_an_invalid_base_url_is_rejected_without_showing_secrets(url: str) -> No
         Service.from_url(url, None)
     assert caught.value.next_step
     assert "secret" not in str(caught.value)
+
+
+async def test_a_large_header_is_read_and_one_that_is_too_large_named() -> None:
+    for size, problem in (
+        (300_000, None),
+        (MAX_HEAD_BYTES, "returns what cannot be read: its header is larger than 512 KiB"),
+    ):
+        async with serve_reply(b"HTTP/1.1 200 OK\r\nX: " + b"x" * size + b"\r\nContent-Length: 2\r\n\r\n{}") as port:
+            response = await fetch_response(f"http://127.0.0.1:{port}", "/openapi.json")
+        assert (response.problem, response.body) == (problem, b"" if problem else b"{}")
+
+
+async def test_a_redirect_without_a_port_stays_on_the_service() -> None:
+    with serve_script({"/a": redirect("http://localhost/b"), "/b": json_reply(1)}) as server:
+        assert (await fetch_response(server.root, "/a")).path == "/b"
+
+
+async def test_connections_are_not_kept_since_a_service_may_have_one_thread() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with one_at_a_time:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            await reader.read()
+
+    one_at_a_time = asyncio.Lock()
+    async with serve_raw(talk) as port, open_session() as session:
+        service = Service(port=port, root=f"http://127.0.0.1:{port}")
+        fetches = [fetch(session, service, f"/{number}", timeout_s=60) for number in range(8)]
+        assert all(isinstance(response, Response) for response in await asyncio.gather(*fetches))
