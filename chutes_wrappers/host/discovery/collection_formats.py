@@ -22,4 +22,6 @@ def read_collection_format(node: Mapping[str, Any]) -> tuple[Style | None, bool,
     collection_format = node.get("collectionFormat", "csv")
     if not isinstance(collection_format, str) or collection_format not in _COLLECTION_FORMATS:
         return None, False, [f"collectionFormat {str(collection_format)[:50]!r} is unknown: sent as csv"]
-    return *_COLLECTION_FORMATS[collection_format], []
+    items = node.get("items")
+    has_lists = isinstance(items, Mapping) and items.get("type") == "array"
+    return *_COLLECTION_FORMATS[collection_format], ["its items are lists: they are sent as JSON"] if has_lists else []

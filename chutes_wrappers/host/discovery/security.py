@@ -116,7 +116,7 @@ def _read_names(requirements: Any) -> tuple[list[str], list[str]]:
     if not isinstance(requirements, list):
         return [], ["`security` left out: it is not a list"]
     items = [item for item in requirements[:_MAX_REQUIREMENTS] if isinstance(item, Mapping)]
-    problems = ["a security requirement left out: it is not an object"] if len(items) < len(requirements) else []
+    problems = ["a security requirement left out: it is not an object, or one of too many"] if len(items) < len(requirements) else []
     return list(dict.fromkeys(name for item in items for name in item)), problems
 
 

@@ -162,6 +162,10 @@ def test_lists_of_swagger_2_are_joined_unless_they_are_multi() -> None:
         "odd": ("form", False),
     }
     assert body.notes == ("field `odd`: collectionFormat 'odd' is unknown: sent as csv",)
+    nested = {"in": "formData", "name": "n", "type": "array", "items": {**LIST, "collectionFormat": "pipes"}}
+    body = read_body(Shapes({}), {"swagger": "2.0"}, {}, [nested])
+    assert body is not None
+    assert body.notes == ("field `n`: its items are lists: they are sent as JSON",)
 
 
 @pytest.mark.parametrize(

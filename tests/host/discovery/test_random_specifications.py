@@ -42,13 +42,31 @@ SCHEMA: st.SearchStrategy[Any] = st.recursive(
 )  # fmt: skip
 MEDIA = st.sampled_from([
     "application/json", "multipart/form-data", "application/x-www-form-urlencoded", "text/plain", "application/xml",
-    "image/*", "*/*", "text/event-stream", "application/vnd.x+json", "nonsense",
+    "image/*", "*/*", "text/event-stream", "application/vnd.x+json", "nonsense", "application/json;v=2", "application/jsonl",
 ])  # fmt: skip
-CONTENT = st.dictionaries(MEDIA, st.fixed_dictionaries({}, optional={"schema": SCHEMA}), max_size=2)
+ENCODING = st.dictionaries(
+    NAME,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "style": st.sampled_from(["form", "deepObject", "odd"]),
+            "explode": st.booleans(),
+            "contentType": MEDIA,
+            "headers": st.dictionaries(NAME, st.builds(dict, schema=SCHEMA), max_size=2),
+        },
+    ),
+    max_size=2,
+)
+CONTENT = st.dictionaries(
+    MEDIA,
+    st.fixed_dictionaries({}, optional={"schema": SCHEMA, "encoding": ENCODING, "itemSchema": SCHEMA}),
+    max_size=2,
+)
 PARAMETER = st.fixed_dictionaries(
-    {"name": NAME, "in": st.sampled_from(["query", "path", "header", "cookie", "body", "formData"])},
+    {"name": NAME, "in": st.sampled_from(["query", "path", "querystring", "header", "cookie", "body", "formData"])},
     optional={
         "schema": SCHEMA,
+        "content": CONTENT,
         "type": st.sampled_from(["string", "array", "file"]),
         "style": st.sampled_from(["form", "deepObject", "odd"]),
         "explode": st.booleans(),
@@ -65,20 +83,28 @@ OPERATION = st.fixed_dictionaries(
         ),
         "consumes": st.lists(MEDIA, max_size=2),
         "summary": st.text(max_size=20),
+        "security": st.lists(
+            st.dictionaries(st.sampled_from(["key", "bearer", "tls", "nowhere"]), st.just([])), max_size=2
+        ),
     },
 )
-METHOD = st.sampled_from(["get", "post", "put", "patch", "delete", "head", "options", "trace"])
+METHOD = st.sampled_from(["get", "post", "put", "patch", "delete", "head", "options", "trace", "query"])
 DOCUMENT = st.fixed_dictionaries(
     {"paths": st.dictionaries(PATH, st.dictionaries(METHOD, OPERATION, max_size=3), max_size=6)},
     optional={"openapi": st.sampled_from(["3.0.3", "3.1.0"])},
 )
 COMPONENTS = {
+    "securitySchemes": {
+        "key": {"type": "apiKey", "in": "header", "name": "X-Trace"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "tls": {"type": "mutualTLS"},
+    },
     "schemas": {
         "A": {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/A"}}, "nullable": True},
         "{B}": {"allOf": [{"$ref": "#/components/schemas/A"}, {"required": ["stream"]}]},
-    }
+    },
 }
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def read_document(document: dict[str, Any], expose: Any = CATEGORIES) -> Operations:

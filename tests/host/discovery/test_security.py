@@ -78,7 +78,7 @@ def test_a_digest_is_carried_and_named() -> None:
         ([{"a": [], "b": []}], 2, None),
         ([{"a": []}, {"b": []}], 2, None),
         ({"a": []}, 0, "`security` left out: it is not a list"),
-        (["a"], 0, "a security requirement left out: it is not an object"),
+        (["a"], 0, "a security requirement left out: it is not an object, or one of too many"),
         ([{"nowhere": []}], 0, "security scheme `nowhere` left out: it is not declared"),
     ],
 )
