@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ from chutes_wrappers.host.staging import create_stage
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
 
 _RESPONSE_FILE = "response.bin"
+# A shorter value is no secret, and masking it would make texts unreadable.
+_SHORTEST_SECRET = 4
 _POLL_S = 0.1
 _WATCH_EVERY_S = 1.0
 _DIAGNOSE_EVERY_S = 5.0
@@ -177,7 +180,12 @@ def _check_and_serve(
     def build_report() -> Report:
         outcomes = check.list_outcomes()
         return Report(
-            outcomes=outcomes, chute=facts.chute_name, total=check.total, left_out=left_out, has_tunnel=has_tunnel
+            outcomes=outcomes,
+            chute=facts.chute_name,
+            total=check.total,
+            left_out=left_out,
+            has_tunnel=has_tunnel,
+            secrets=_list_secrets(facts),
         )
 
     try:
@@ -214,6 +222,13 @@ def _check_and_serve(
     _print_addresses(platform, chute, results.outcomes)
     screen.is_open = True
     return local_run.wait_until_interrupted(lambda: None) or (code if code != SOME_NOT_PROVEN else 0)
+
+
+def _list_secrets(facts: ModuleFacts) -> list[str]:
+    """Return the values that the calls send and a service may repeat in an error."""
+    variables = (os.environ.get(name, "") for name in facts.headers.variables)
+    rules = (value for rule in facts.checks.values() for value in rule.headers.values())
+    return [value for value in (*variables, *rules) if len(value) >= _SHORTEST_SECRET]
 
 
 def _print_interrupted(results: Report, *, as_json: bool) -> None:

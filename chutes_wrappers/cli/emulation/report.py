@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
 from chutes_wrappers.host.parity.parity_check import SERVICE_ENDED, Outcome
 from chutes_wrappers.host.parity.refusals import Refusal, list_refusals
+from chutes_wrappers.host.platform_api.error_responses import mask_secrets
 
 SOME_NOT_PROVEN = 3
 # A call with a body is a better example than one without.
@@ -35,7 +36,8 @@ _MAX_NAMED_ROUTES = 5
 class Report:
     """The results of a check. ``total`` is the number of routes, also of those that were not called before Ctrl-C.
 
-    ``left_out`` are the operations that are not published. ``has_tunnel``: the chute has routes that need no check.
+    ``left_out`` are the operations that are not published. ``has_tunnel``: the chute has routes that need no check. ``secrets``
+    are masked in what a service says.
     """
 
     outcomes: Sequence[Outcome]
@@ -43,6 +45,7 @@ class Report:
     total: int
     left_out: Sequence[LeftOut] = ()
     has_tunnel: bool = False
+    secrets: Sequence[str] = field(default=(), repr=False)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -53,7 +56,12 @@ class Report:
     @property
     def refusals(self) -> list[Refusal]:
         """The refusals of examples by the service."""
-        return list_refusals(self.outcomes, self.chute)
+        found = list_refusals(self.outcomes, self.chute)
+        return [replace(each, words=self.mask(each.words)) for each in found]
+
+    def mask(self, text: str) -> str:
+        """Return ``text`` without the secrets that a service may have repeated."""
+        return mask_secrets(text, self.secrets)
 
     def compute_exit_code(self, *, is_lenient: bool = False) -> int:
         """Return 1 if a route fails or none is proven, 3 if some are neither proven nor excused, else 0.
@@ -75,7 +83,7 @@ def print_report(report: Report, lines: Sequence[str], *, has_table: bool) -> No
     diagnoses = [each for each in diagnose(lines) if not (has_ended and each.is_general)] if failed else []
     if has_table:
         output.print_table(_COLUMNS, [_build_row(outcome) for outcome in report.outcomes])
-    _explain(failed, diagnoses)
+    _explain(failed, diagnoses, report.mask)
     _explain_not_proven(report)
 
 
@@ -153,10 +161,12 @@ def choose_example(outcomes: Sequence[Outcome]) -> Outcome | None:
     return min(called, key=rank, default=None)
 
 
-def _explain(failed: Sequence[Outcome], diagnoses: Sequence[Diagnosis]) -> None:
+def _explain(
+    failed: Sequence[Outcome], diagnoses: Sequence[Diagnosis], mask: Callable[[str], str] = lambda text: text
+) -> None:
     for outcome in failed:
         output.warning(f"{outcome.name} would fail on Chutes: {outcome.verdict.message}")
-        for line in outcome.verdict.evidence.splitlines()[:5]:
+        for line in mask(outcome.verdict.evidence).splitlines()[:5]:
             output.log(line)
         if outcome.fix:
             output.report_next_step(outcome.fix)

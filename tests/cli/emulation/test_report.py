@@ -139,6 +139,16 @@ def test_the_service_is_quoted_once_with_lines_to_paste(capsys: pytest.CaptureFi
     assert 'CHUTE_CHECKS = {"POST /a": {"timeout": 600}}' in printed
 
 
+def test_a_secret_that_the_service_repeats_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    words = HttpResponse(status=401, body=b'{"detail": "sk-canary is not valid"}')
+    report = make_report(make_outcome(kind="not proven", service=words), secrets=("sk-canary",))
+    print_report(report, [], has_table=True)
+    print_json(report, None, exit_code=1)
+    printed = "".join(capsys.readouterr())
+    assert "is not valid" in printed
+    assert "canary" not in printed
+
+
 def test_the_call_to_try_is_proven_and_readable() -> None:
     sound = make_outcome(response=HttpResponse(status=200, content_type="audio/wav", body=b"RIFF"), example={"a": 1})
     feed = make_outcome(response=HttpResponse(status=200, content_type="text/event-stream", body=b"data: 1"))
