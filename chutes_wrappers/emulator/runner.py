@@ -256,11 +256,14 @@ def _add_chute_headers(chute: Any, call: Any) -> dict[str, str]:
     """Return the headers of a direct request, with those that the chute sends to its services (sdk/header_wiring.py)."""
     if (service_headers := getattr(chute, "service_headers", None)) is not None:
         path = call["target"].partition("?")[0]
-        defaults = service_headers.select_for_request(call["port"], call["method"], path, call.get("route") or "")
-    else:
-        defaults = chute.passthrough_headers or {}
+        route = call.get("route") or ""
+        completed: dict[str, str] = service_headers.complete(call["headers"], call["port"], call["method"], path, route)
+        return completed
     own_names = {name.lower() for name in call["headers"]}
-    return {**{name: value for name, value in defaults.items() if name.lower() not in own_names}, **call["headers"]}
+    defaults = {
+        name: value for name, value in (chute.passthrough_headers or {}).items() if name.lower() not in own_names
+    }
+    return {**defaults, **call["headers"]}
 
 
 async def _send_direct_request(request: Any) -> dict[str, Any]:

@@ -84,6 +84,12 @@ class ServiceHeaders:
         ]
         return self.select(port, (method, path), *names)
 
+    def complete(
+        self, headers: Mapping[str, str], port: int, method: str, path: str, route: str = ""
+    ) -> dict[str, str]:
+        """Return the ``headers`` of such a request with those that it does not have itself."""
+        return add_default_headers(headers, self.select_for_request(port, method, path, route))
+
     def __bool__(self) -> bool:
         """Return whether the module has any; the chute may have some nevertheless."""
         return bool(self._headers)

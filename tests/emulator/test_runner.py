@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import requests
 
 from chutes_wrappers.emulator import runner
 from chutes_wrappers.emulator.launcher import RUNNER_SOURCE
+from chutes_wrappers.runtime.module_headers import read_service_headers
 from tests.scenario import ROOT, find_free_port
 from tests.upstreams.raw import serve_raw, serve_reply
 
@@ -184,3 +186,19 @@ async def test_a_direct_request_follows_a_redirect_without_a_port(
     assert (response["status"], response["body"]) == (200, "b2s=")
     assert received[1].startswith(followed + b" " + target.encode() + b" ")
     assert (b"application/json" in received[1]) == (followed == b"POST")
+
+
+def test_a_direct_request_has_the_headers_that_the_chute_sends() -> None:
+    call: dict[str, Any] = {
+        "port": 8020,
+        "method": "GET",
+        "target": "/a?b=1",
+        "headers": {"x-a": "own", "Cookie": "b=2"},
+    }
+    own = {"X-A": "chute", "X-B": "chute"}
+    assert runner._add_chute_headers(SimpleNamespace(passthrough_headers=own), call) == {
+        **call["headers"], "X-B": "chute",
+    }  # fmt: skip
+    module = {"CHUTE_HEADERS": {"Cookie": "a=1", "GET /a": {"X-B": "route"}}}
+    chute = SimpleNamespace(passthrough_headers=own, service_headers=read_service_headers(module))
+    assert runner._add_chute_headers(chute, call) == {"x-a": "own", "Cookie": "a=1; b=2", "X-B": "route"}

@@ -52,6 +52,7 @@ def test_a_request_without_a_route_has_the_headers_of_the_routes_that_would_send
     assert headers.select_for_request(8020, "PUT", "/items/7") == {"X-A": "public"}
     assert headers.select_for_request(8020, "GET", "/b") == {"X-A": "b"}
     assert headers.select_for_request(8020, "PUT", "/items/7", route="POST /other") == {}
+    assert headers.complete({"x-a": "own"}, 8020, "GET", "/b") == {"x-a": "own"}
 
 
 def test_a_request_keeps_the_headers_of_its_call() -> None:
