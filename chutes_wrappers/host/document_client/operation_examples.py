@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chutes_wrappers.host.document_client.operation import Operation, OperationBody, OperationParameter
 from chutes_wrappers.host.parity.sample_files import make_sample_file
-from chutes_wrappers.host.parity.scalar_examples import is_allowed
 from chutes_wrappers.host.parity.schema_examples import ExampleBuilder
 
 _EXAMPLE_KEYS = ("example", "examples", "x-example")
@@ -30,8 +31,7 @@ def build_example(operation: Operation) -> dict[str, Any]:
 def build_parameter_value(operation: Operation, parameter: OperationParameter) -> Any:
     """Return the example of a parameter, else a value that its schema allows."""
     builder = ExampleBuilder(operation.nodes.look_up)
-    node = builder.resolve(parameter.schema)
-    allowed = [value for value in parameter.examples if is_allowed(value, node)]
+    allowed = [value for value in parameter.examples if builder.allows(parameter.schema, value)]
     value = allowed[0] if allowed else builder.build(parameter.schema if parameter.schema is not None else {})
     if parameter.place == "header" and isinstance(value, str):
         return " ".join(value.split())  # a document may have it in several lines
@@ -63,8 +63,10 @@ def _build_body_fields(operation: Operation, body: OperationBody) -> dict[str, A
 
 def _build_value(operation: Operation, body: OperationBody) -> Any:
     builder = ExampleBuilder(operation.nodes.look_up)
-    node = builder.resolve(body.schema)
-    allowed = [value for value in body.examples if is_allowed(value, node)]
+    parsed = _parse_texts(body.examples) if body.kind == "json" else []
+    # Without a type, JSON in a text is more likely than that text.
+    candidates = [*body.examples, *parsed] if operation.nodes.find_types(body.schema) else [*parsed, *body.examples]
+    allowed = [value for value in candidates if builder.allows(body.schema, value)]
     if allowed:
         return allowed[0]
     return builder.build(
@@ -74,6 +76,15 @@ def _build_value(operation: Operation, body: OperationBody) -> Any:
         if body.schema is not None
         else {"type": "object"}
     )
+
+
+def _parse_texts(examples: Iterable[Any]) -> list[Any]:
+    """Return the values of examples that are JSON in a text, as many documents write them."""
+    values = []
+    for text in examples:
+        with contextlib.suppress(ValueError, RecursionError):
+            values += [json.loads(text)] if isinstance(text, str) else []
+    return values
 
 
 def _wrap_json(value: Any, body: OperationBody) -> dict[str, Any]:

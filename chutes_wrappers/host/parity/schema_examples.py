@@ -19,6 +19,8 @@ from chutes_wrappers.host.parity.scalar_examples import build_number, build_text
 _MAX_DEPTH = 12
 # Characters of one example: a schema that refers to itself several times would grow exponentially.
 _MAX_SIZE = 100_000
+# Schemas that are compared with declared examples. A recursive one with alternatives multiplies.
+_MAX_CHECKS = 5_000
 _MAX_ITEMS = 1_000
 _MAX_PROPERTIES = 100
 _EXAMPLE_KEYS = ("example", "examples", "x-example")
@@ -91,13 +93,14 @@ class ExampleBuilder:
     def __init__(self, look_up: Callable[[str], Any]) -> None:
         self._look_up = look_up
         self._size_left = _MAX_SIZE
+        self._checks_left = _MAX_CHECKS
 
     def build(self, schema: Any, depth: int = 0) -> Any:
         """Return a value for ``schema``: its own example, default or first allowed value, else one within its bounds."""
         if self._size_left <= 0:
             return None
         node = self.resolve(schema)
-        examples = _find_examples(node)
+        examples = [value for value in _list_examples(node) if self.allows(schema, value)]
         self._size_left -= len(json.dumps(examples[0], default=str)) if examples else 1
         if depth > _MAX_DEPTH:
             return examples[0] if examples else None
@@ -112,6 +115,24 @@ class ExampleBuilder:
         value = _build_scalar(kind, node)
         self._size_left -= len(str(value))
         return value
+
+    def allows(self, schema: Any, value: Any, depth: int = 0) -> bool:
+        """Return whether ``schema`` allows ``value``, as far as ``is_allowed`` checks it, by one of its alternatives."""
+        self._checks_left -= 1
+        if not isinstance(schema, Mapping) or depth > _MAX_DEPTH or self._checks_left < 0:
+            return schema is not False
+        if isinstance(schema.get("$ref"), str) and not self.allows(self._look_up(schema["$ref"]), value, depth + 1):
+            return False
+        parts = {keyword: _get_list(schema, keyword) for keyword in ("allOf", "anyOf", "oneOf")}
+        return (
+            is_allowed(value, schema)
+            and all(self.allows(part, value, depth + 1) for part in parts["allOf"])
+            and all(
+                any(self.allows(part, value, depth + 1) for part in parts[keyword])
+                for keyword in ("anyOf", "oneOf")
+                if parts[keyword]
+            )
+        )
 
     def resolve(self, schema: Any) -> dict[str, Any]:
         """Merge a schema with its ``$ref``, its ``allOf`` and its first useful alternative."""
@@ -266,11 +287,11 @@ def _merge_schema(node: dict[str, Any], part: Mapping[str, Any]) -> None:
             node.setdefault(key, value)
 
 
-def _find_examples(node: Mapping[str, Any]) -> list[Any]:
-    """Return the values that a schema itself has, without those that it forbids; its examples come first."""
+def _list_examples(node: Mapping[str, Any]) -> list[Any]:
+    """Return the values that a schema itself has, its examples first."""
     examples = _get_list(node, "examples")
     singles = [node[key] for key in ("example", "x-example", "const", "default") if key in node]
-    return [value for value in (*examples, *singles, *_get_list(node, "enum")) if is_allowed(value, node)]
+    return [*examples, *singles, *_get_list(node, "enum")]
 
 
 def _is_null(schema: Any) -> bool:

@@ -184,6 +184,7 @@ CAT = {
         ({"type": "string", "default": None, "enum": ["a"]}, "a"),
         ({"type": "string", "enum": ["a", "b"], "example": "c"}, "a"),
         ({"type": "integer", "example": "five", "minimum": 3}, 3),
+        ({"anyOf": [{"type": "string"}, {"type": "integer"}], "example": 5}, 5),
         ({"type": "string", "pattern": "^[0-9]{4}$"}, "0000"),
         ({"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2, "uniqueItems": True}, ["a", "b"]),
         ({"type": "array", "items": {"type": "integer"}, "minItems": 3, "uniqueItems": True}, [1, 2, 3]),
