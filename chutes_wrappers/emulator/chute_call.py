@@ -296,7 +296,7 @@ class ChuteCall:
         # A failed stream gets no end: the server then closes the connection.
 
 
-async def _read_body(request: Request, max_bytes: int) -> bytes:
+async def _read_body(request: Request, max_bytes: int) -> bytearray:
     """Return the request's body. Raises RequestRejected for more than ``max_bytes``, unless that rule is overruled.
 
     A body that is too long is read to its end, but not kept: the client then reads the response.
@@ -311,7 +311,7 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
     if length > max_bytes:
         detail = f"Request body is too large: it has {length} bytes, and the maximum is {max_bytes}"
         raise_unless_overruled("body-size", RequestRejected(413, detail))
-    return bytes(body)
+    return body
 
 
 def _build_last_events(result: CallResult) -> bytes:

@@ -50,9 +50,12 @@ def check_chute(chute: ChuteRecord) -> None:
 
 
 def prepare_call(
-    chute: ChuteRecord, method: str, path: str, query: str, content_type: str, body: bytes
+    chute: ChuteRecord, method: str, path: str, query: str, content_type: str, body: bytearray
 ) -> PreparedCall:
-    """Return the call to an instance of ``chute``. Raises RequestRejected for an invalid request."""
+    """Return the call to an instance of ``chute``. Raises RequestRejected for an invalid request.
+
+    ``body`` is empty afterwards: a large one is in memory twice at most.
+    """
     # The last value of a repeated key is used.
     params = dict(parse_qsl(query, keep_blank_values=True))
     cords = [cord for cord in chute.cords if cord.public_api_path == path and cord.public_api_method.upper() == method]
@@ -71,11 +74,13 @@ def _select_cord(cords: list[CordRecord], wants_stream: bool, *, is_switching: b
     return (matches or cords)[0]
 
 
-def _parse_object(content_type: str, body: bytes) -> dict[str, Any]:
+def _parse_object(content_type: str, body: bytearray) -> dict[str, Any]:
     if content_type.partition(";")[0].strip().lower().startswith("multipart/"):
         raise RequestRejected(400, "Invalid request body: only JSON objects can be sent")
     try:
-        value = json.loads(body)
+        text = body.decode(json.detect_encoding(body), "surrogatepass")  # as json.loads does
+        body.clear()
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RequestRejected(400, "Invalid request body: not valid JSON") from error
     if not isinstance(value, dict):

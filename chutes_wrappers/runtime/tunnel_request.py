@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import io
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -37,7 +38,7 @@ class CallReader:
 
     def __init__(self) -> None:
         self._envelope = bytearray()
-        self._body: bytearray | None = None
+        self._body: io.BytesIO | None = None
         self._undecoded = b""
         self._has_body_ended = False
         self._size = 0
@@ -60,7 +61,8 @@ class CallReader:
             fields = orjson.loads(self._envelope)
         except orjson.JSONDecodeError as error:
             raise CallFailed(f"the call is not a JSON object: {error}") from error
-        return _parse_call(fields, bytes(self._body or b""), ports)
+        # Without a copy: the bytes are those that were written.
+        return _parse_call(fields, self._body.getvalue() if self._body is not None else b"", ports)
 
     def _look_for_body(self, piece: bytes) -> None:
         search_start = max(0, len(self._envelope) - _MAX_BODY_KEY_LENGTH)
@@ -68,7 +70,7 @@ class CallReader:
         if match := _BODY_KEY.search(self._envelope, search_start):
             rest = bytes(self._envelope[match.end() :])
             del self._envelope[match.end() :]
-            self._body = bytearray()
+            self._body = io.BytesIO()
             self._feed_body(rest)
 
     def _feed_body(self, piece: bytes) -> None:
@@ -78,7 +80,7 @@ class CallReader:
         decodable = len(text) if quote else len(text) // 4 * 4
         self._undecoded = text[decodable:]
         try:
-            self._body += pybase64.b64decode(text[:decodable], validate=True)
+            self._body.write(pybase64.b64decode(text[:decodable], validate=True))
         except (binascii.Error, ValueError) as error:
             raise CallFailed(f"`body` is not base64: {error}") from error
         if quote:
