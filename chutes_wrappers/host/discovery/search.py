@@ -105,9 +105,9 @@ class Search:
         return (STARTING_STATUSES - {_TOO_MANY_REQUESTS}).isdisjoint(statuses)
 
     async def _read_places(self, places: Iterable[_Place], *, is_optional: bool = False) -> list[int | None]:
-        """Read ``places`` and those that they name, some at a time, in their order. Return the statuses; None is no response.
+        """Read ``places`` and what they link to, in order, and return the statuses; None for a request without a response.
 
-        Ends with the first place without a response, if ``is_optional`` with the fourth.
+        Stops after the first of those, and with ``is_optional`` after more of them.
         """
         statuses: list[int | None] = []
         pending = self._select_new(places)
