@@ -185,6 +185,7 @@ def _check_and_serve(
             total=check.total,
             left_out=left_out,
             has_tunnel=has_tunnel,
+            header_variables=facts.headers.variables,
             secrets=_list_secrets(facts),
         )
 

@@ -36,8 +36,8 @@ _MAX_NAMED_ROUTES = 5
 class Report:
     """The results of a check. ``total`` is the number of routes, also of those that were not called before Ctrl-C.
 
-    ``left_out`` are the operations that are not published. ``has_tunnel``: the chute has routes that need no check. ``secrets``
-    are masked in what a service says.
+    ``left_out`` are the operations that are not published. ``has_tunnel``: the chute has routes that need no check. ``header_variables``
+    are those of CHUTE_HEADERS. ``secrets`` are masked in what a service says.
     """
 
     outcomes: Sequence[Outcome]
@@ -45,6 +45,7 @@ class Report:
     total: int
     left_out: Sequence[LeftOut] = ()
     has_tunnel: bool = False
+    header_variables: Sequence[str] = ()
     secrets: Sequence[str] = field(default=(), repr=False)
 
     @property
@@ -56,7 +57,7 @@ class Report:
     @property
     def refusals(self) -> list[Refusal]:
         """The refusals of examples by the service."""
-        found = list_refusals(self.outcomes, self.chute)
+        found = list_refusals(self.outcomes, self.chute, self.header_variables)
         return [replace(each, words=self.mask(each.words)) for each in found]
 
     def mask(self, text: str) -> str:

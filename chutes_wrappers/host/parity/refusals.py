@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -37,14 +37,14 @@ class Refusal:
         """Return the routes and the status in one line."""
         rest = len(self.routes) - _MAX_ROUTES
         names = ", ".join(self.routes[:_MAX_ROUTES]) + (f" and {rest} more" if rest > 0 else "")
-        meaning = "credentials are missing or wrong: " if self.status in (401, 403) else ""
+        meaning = "credentials are missing or wrong: " if _is_denied(self.status) else ""
         return f"{meaning}the service refused the example with {self.status}: {names}"
 
 
-def list_refusals(outcomes: Sequence[Outcome], chute: str) -> list[Refusal]:
+def list_refusals(outcomes: Sequence[Outcome], chute: str, variables: Sequence[str] = ()) -> list[Refusal]:
     """Return the refusals of examples, each one's words once, with the routes that got them.
 
-    ``chute`` is the name of the module's chute.
+    ``chute`` is the name of the module's chute, ``variables`` are those that its CHUTE_HEADERS send.
     """
     groups: dict[tuple[int, str], list[tuple[Outcome, HttpResponse]]] = {}
     for outcome in outcomes:
@@ -53,7 +53,19 @@ def list_refusals(outcomes: Sequence[Outcome], chute: str) -> list[Refusal]:
         if is_refused and response is not None and not outcome.is_excused:
             key = response.status, _VARYING.sub("…", quote_words(response))
             groups.setdefault(key, []).append((outcome, response))
-    return [_build_refusal(status, group, chute) for (status, _), group in groups.items()]
+    refusals = [_build_refusal(status, group, chute) for (status, _), group in groups.items()]
+    return [
+        replace(each, advice=_advise_variables(variables)) if variables and _is_denied(each.status) else each
+        for each in refusals
+    ]
+
+
+def _is_denied(status: int) -> bool:
+    return status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
+
+
+def _advise_variables(variables: Sequence[str]) -> str:
+    return f"correct the value of {' or '.join(variables)}, which CHUTE_HEADERS sends, or the header that it is sent in"
 
 
 def _build_refusal(status: int, group: Sequence[tuple[Outcome, HttpResponse]], chute: str) -> Refusal:
@@ -87,7 +99,7 @@ def _find_texts(value: Any, depth: int = 0) -> Iterator[str]:
 
 def _advise(status: int, outcomes: Sequence[Outcome], responses: Sequence[HttpResponse], chute: str) -> str:
     first = outcomes[0]
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
+    if _is_denied(status):
         return _advise_credentials(outcomes, responses, chute)
     if status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED:
         fields = _list_fields(first, responses[0])
@@ -132,7 +144,7 @@ def _advise_credentials(outcomes: Sequence[Outcome], responses: Sequence[HttpRes
     names = " or ".join(repr(parameter.name) for parameter in declared)
     alternative = f"; or callers send it as {names}, which the route has" if names else ""
     return (
-        f"send the service's key with every call{alternative}:\n"
+        f"send the service's key with every call, by a line above register_passthrough_routes{alternative}:\n"
         f"    {suggestion.line}\n"
         f"    export {suggestion.variable}=…    # {suggestion.meaning}; "
         f"on the platform: {format_secret_command(chute, suggestion.variable)}"

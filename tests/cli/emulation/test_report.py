@@ -141,7 +141,9 @@ def test_the_service_is_quoted_once_with_lines_to_paste(capsys: pytest.CaptureFi
 
 def test_a_secret_that_the_service_repeats_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     words = HttpResponse(status=401, body=b'{"detail": "sk-canary is not valid"}')
-    report = make_report(make_outcome(kind="not proven", service=words), secrets=("sk-canary",))
+    refused = make_outcome(kind="not proven", service=words)
+    report = make_report(refused, secrets=("sk-canary",), header_variables=("KEY",))
+    assert report.refusals[0].advice.startswith("correct the value of KEY, which CHUTE_HEADERS sends")
     print_report(report, [], has_table=True)
     print_json(report, None, exit_code=1)
     printed = "".join(capsys.readouterr())
