@@ -148,9 +148,9 @@ class ExampleBuilder:
                 pending.append(self._look_up(reference))
             pending += _get_list(part, "allOf")
             for keyword in ("anyOf", "oneOf"):
-                alternatives = [each for each in _get_list(part, keyword) if not _is_null(each)][:1]
-                pending += alternatives
-                _merge_schema(node, {_FIXED: _find_discriminated(part, alternatives)})
+                if alternatives := [each for each in _get_list(part, keyword) if not _is_null(each)][:1]:
+                    pending += alternatives
+                    _merge_schema(node, {_FIXED: _find_discriminated(part, alternatives)})
             _merge_schema(node, part)
         return node
 
