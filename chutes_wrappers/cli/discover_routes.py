@@ -26,7 +26,9 @@ from chutes_wrappers.core.exposure import EXPOSABLE, parse_expose
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest, and nothing else, on standard output.")
 @click.option("--startup-delay", type=click.FloatRange(min=0), default=discover.STARTUP_DELAY_S, show_default=True)
 @click.option("--probe-timeout", type=click.FloatRange(min=0), default=discover.PROBE_TIMEOUT_S, show_default=True)
-@click.option("--probe-paths", metavar="A,B", default="", help="Paths of a specification to try before the usual ones.")
+@click.option(
+    "--probe-paths", metavar="A,B", default="", help="Paths of specifications; if none has routes, the usual ones."
+)
 @click.option("--expose", metavar="CATEGORIES", default="", help=f"Publish what is excluded by default: {EXPOSABLE}.")
 @click.option("--openapi", metavar="FILE", help="Also write the OpenAPI document of the public chute.")
 @click.option("--docker-gpus", default=discover.GPUS, show_default=True, help="GPUs to use: all, a number, or none.")

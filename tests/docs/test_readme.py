@@ -35,7 +35,7 @@ OTHER_FLAGS = {
     # tools/discover_routes.py, setup.sh, wizard and emulator have separate parsers
     "--base-url", "--chute-file", "--docker-env", "--shm-size", "--folder", "--config", "--username", "--balance", "--stale",
     "--account", "--no-account", "--python", "--register", "--wallet", "--link", "--key", "--wait", "--dev",
-    "--fingerprint", "--from-env",
+    "--fingerprint", "--from-env", "--probe-paths",
 }  # fmt: skip
 
 
