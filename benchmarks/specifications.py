@@ -88,7 +88,8 @@ def check(name: str, data: bytes) -> Result:
     check_dialect(document)
     prefix = (*servers.read_prefixes(document, "/openapi.json"), "")[0]
     discovered = read_operations(document, port=PORT, prefix=prefix, expose=CATEGORIES)
-    text = Manifest(routes=discovered.routes, skipped=discovered.skipped).to_json()
+    notes = {str(PORT): discovered.notes} if discovered.notes else {}
+    text = Manifest(routes=discovered.routes, skipped=discovered.skipped, notes=notes).to_json()
     chute = Chute(
         username="tester",
         name="case",
