@@ -40,4 +40,4 @@ def open_client_session(connector: aiohttp.BaseConnector, **options: Any) -> aio
 
 def describe_unreadable(error: aiohttp.ClientResponseError) -> str:
     """Return, in one line of at most 200 characters, why a response could not be read."""
-    return " ".join(error.message.split())[:200]
+    return " ".join(error.message.split())[:200] or type(error).__name__

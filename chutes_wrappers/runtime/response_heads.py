@@ -24,7 +24,7 @@ _Headers = list[tuple[bytes, bytes]]
 
 
 class InvalidHead(ValueError):
-    """The head of a response is larger than MAX_HEAD_BYTES. The message is one for users."""
+    """The head of a response is larger than MAX_HEAD_BYTES, or contradicts itself. The message is one for users."""
 
 
 class NotHTTP(InvalidHead):
@@ -110,7 +110,7 @@ def _needs_repair(head: bytes) -> bool:
 def repair_head(head: bytes) -> bytes:
     """Return ``head``, a status line and headers with the empty line at their end, without what only a strict parser refuses.
 
-    Lengths that differ stay: no client can know where such a response ends.
+    Raises InvalidHead for lengths that differ.
     """
     if not _needs_repair(head):
         return head
@@ -154,7 +154,9 @@ def _repair_lengths(headers: _Headers, *, can_have_body: bool) -> _Headers:
     if b"chunked" in _split_values(headers, b"transfer-encoding"):
         # What follows may have been meant as another response (RFC 9112, section 6.3).
         return [*_drop_header(others, b"connection"), (b"Connection", b"close")]
-    return [*others, (b"Content-Length", lengths.pop())] if len(lengths) == 1 else headers
+    if len(lengths) > 1:  # no client can know where such a response ends
+        raise InvalidHead("it has different Content-Lengths")
+    return [*others, (b"Content-Length", lengths.pop())]
 
 
 def _split_values(headers: _Headers, wanted: bytes) -> set[bytes]:

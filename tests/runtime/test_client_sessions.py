@@ -38,7 +38,7 @@ UNREADABLE = {
         OK + b"X: " + b"x" * MAX_HEAD_BYTES + b"\r\n" + LENGTH,
         "its header is larger than 512 KiB",
     ),
-    "different lengths": (OK + b"Content-Length: 3\r\n" + LENGTH, "Duplicate Content-Length"),
+    "different lengths": (OK + b"Content-Length: 3\r\n" + LENGTH, "it has different Content-Lengths"),
     "another protocol": (b"220 mail.example ready\r\n", "not HTTP: it begins with b'220 mail"),
 }
 

@@ -28,7 +28,6 @@ UNCHANGED = [
     LENGTH,
     CHUNKED,
     b"X:\r\nX: \xe9 b, c: d\r\n" + LENGTH,
-    b"Content-Length: 2\r\nContent-Length: 3\r\n",
     b"Transfer-Encoding: gzip, chunked\r\n",
 ]
 
@@ -68,6 +67,12 @@ def test_a_response_is_the_same_in_any_pieces(
     reader = HeadReader()
     assert b"".join(map(reader.feed, pieces)) == b"".join(interim) + repair_head(head) + body
     assert reader.finish() == b""
+
+
+@pytest.mark.parametrize("headers", [LENGTH + b"Content-Length: 3\r\n", b"Content-Length: 2, 3\r\n"])
+def test_lengths_that_differ_are_named(headers: bytes) -> None:
+    with pytest.raises(InvalidHead, match="it has different Content-Lengths"):
+        HeadReader().feed(OK + headers + b"\r\n")
 
 
 def test_the_size_of_a_head_is_limited_and_the_limit_named() -> None:
