@@ -8,13 +8,13 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import aiohttp
 
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
-from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord
+from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord, InstanceState
 from chutes_wrappers.emulator.runner import DIRECT_PATH
 from chutes_wrappers.emulator.transport import InvalidResponse
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
@@ -29,6 +29,19 @@ STREAM_SAMPLE_S = 3.0
 _DIRECT_MARGIN_S = 10.0
 _FREE_SLOT_S = 10.0
 _POLL_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallPreparation:
+    """The newest instance before a call, and the instances that were ``disabled`` until then.
+
+    ``is_occupied``: it accepts no call, since earlier ones do not end. A stream without an end uses its slot until the
+    platform notices that its client has gone.
+    """
+
+    disabled: list[InstanceRecord]
+    instance: InstanceRecord
+    is_occupied: bool
 
 
 class DeployedChute:
@@ -79,28 +92,23 @@ class DeployedChute:
         Return the records of the latter. Without an instance the next call gets the platform's 503.
         """
 
-        async def make() -> list[InstanceRecord]:
-            with contextlib.suppress(NoInstance):
-                await self._instances.wait_until_active(self.record, wait_s=_INSTANCE_TIMEOUT_S)
-            return self._instances.enable(self.record)
+        return self.prepare_call().disabled
 
-        return self._run(make())
+    def prepare_call(self) -> CallPreparation:
+        """Do what ``make_available`` does, and wait some seconds until an instance can accept a call."""
+        return self._run(self._prepare_call())
 
-    def has_free_slot(self) -> bool:
-        """Wait a few seconds until an instance can accept a call; return whether one can.
-
-        A stream without an end uses its slot until the platform notices that its client has gone.
-        """
-
-        async def wait() -> bool:
-            deadline = time.monotonic() + _FREE_SLOT_S
-            while not self._instances.has_free_slot(self.record):
-                if time.monotonic() > deadline:
-                    return False
-                await asyncio.sleep(_POLL_S)
-            return True
-
-        return self._run(wait())
+    async def _prepare_call(self) -> CallPreparation:
+        with contextlib.suppress(NoInstance):
+            await self._instances.wait_until_active(self.record, wait_s=_INSTANCE_TIMEOUT_S)
+        disabled = self._instances.enable(self.record)
+        newest = self._instances.list_records(self.record.chute_id)[-1]
+        deadline, is_occupied = time.monotonic() + _FREE_SLOT_S, newest.state is InstanceState.ACTIVE
+        while is_occupied and not self._instances.has_free_slot(self.record):
+            if time.monotonic() > deadline:
+                return CallPreparation(disabled=disabled, instance=newest, is_occupied=True)
+            await asyncio.sleep(_POLL_S)
+        return CallPreparation(disabled=disabled, instance=newest, is_occupied=False)
 
     def send_direct(
         self, request: DirectRequest, timeout_s: float = DIRECT_TIMEOUT_S, sample_s: float = STREAM_SAMPLE_S

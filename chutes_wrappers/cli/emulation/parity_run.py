@@ -192,20 +192,19 @@ class _EmulatedEnds:
             self._replace_instance(reason)
 
     def _prepare_instance(self) -> None:
-        for instance in self.chute.make_available():
+        preparation = self.chute.prepare_call()
+        for instance in preparation.disabled:
             _warn_about_disabled(instance)
-        newest = self.chute.get_newest_instance()
-        if self._instance_id and newest.instance_id != self._instance_id:
+        if self._instance_id and preparation.instance.instance_id != self._instance_id:
             output.warning("the instance ended, and another one was started: the check goes on there")
-        self._instance_id = newest.instance_id
-        if not self.chute.has_free_slot():
+        self._instance_id = preparation.instance.instance_id
+        if preparation.is_occupied:
             output.warning("the instance accepts no other call, because earlier ones do not end: it is replaced")
             self._replace_instance("its calls did not end")
 
     def _replace_instance(self, reason: str) -> None:
         self.chute.replace_instances(reason)
-        self.chute.make_available()
-        self._instance_id = self.chute.get_newest_instance().instance_id
+        self._instance_id = self.chute.prepare_call().instance.instance_id
 
 
 def _warn_about_disabled(instance: InstanceRecord) -> None:
