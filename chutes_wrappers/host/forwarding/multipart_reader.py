@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]*))')
+_DELIMITER_END = re.compile(rb"(--)?[ \t]*(?=\r\n|\Z)")
 _KNOWN = frozenset({"content-disposition", "content-type", "content-length", "name", "name*", "filename", "filename*"})
 
 
@@ -31,16 +32,14 @@ def parse_multipart(content_type: str, body: bytes) -> list[Field]:
     boundary = parse_parameters(content_type).get("boundary", "").encode("latin-1", "replace")
     if not boundary:
         raise InvalidMultipart("the Content-Type has no boundary")
-    # A delimiter is a line; the first may be at the start of the body.
-    delimiter = re.compile(rb"(?:\r\n|\A)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r\n|\Z)")
     parts: list[Field] = []
-    end = None
-    for match in delimiter.finditer(body):
-        if end is not None:
-            parts.append(_parse_part(body[end : match.start()]))
-        if match[1]:
+    previous_end = None
+    for start, end, is_last in _iter_delimiters(b"--" + boundary, body):
+        if previous_end is not None:
+            parts.append(_parse_part(body[previous_end:start]))
+        if is_last:
             return parts
-        end = match.end()
+        previous_end = end
     raise InvalidMultipart("the body does not end with its boundary")
 
 
@@ -62,6 +61,16 @@ def parse_parameters(header: str) -> dict[str, str]:
             except (LookupError, ValueError) as error:  # some of Python's codecs are not for text
                 raise InvalidMultipart(f"{charset[:100]!r} is not a known charset, in {name}") from error
     return parameters
+
+
+def _iter_delimiters(delimiter: bytes, body: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Yield the start and end of each line that is a delimiter, and whether it is the last. The first may begin the body."""
+    start = body.find(delimiter)
+    while start >= 0:
+        match = _DELIMITER_END.match(body, start + len(delimiter))
+        if match and (start == 0 or body[start - 2 : start] == b"\r\n"):
+            yield max(start - 2, 0), match.end(), bool(match[1])
+        start = body.find(delimiter, start + 1)
 
 
 def _parse_part(piece: bytes) -> Field:

@@ -170,7 +170,7 @@ def _compare_bodies(kind: str, ours: tuple[str, bytes], theirs: tuple[str, bytes
     return None if is_same else "the body would change"
 
 
-def _parse_lines(body: bytes) -> list[str]:
+def _parse_lines(body: bytes) -> list[bytes]:
     return [format_canonical(parse_exact_json(line)) for line in split_lines(body)]
 
 

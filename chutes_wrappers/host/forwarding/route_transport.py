@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from http.client import responses
+from typing import Any
 
 import aiohttp
+import orjson
 
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH, Route
@@ -91,7 +93,7 @@ def _build_public_call(exact: ExactCall) -> PublicCall:
     cord, values = exact.match.cord, exact.values
     if cord.public_method in BODILESS_METHODS:
         return PublicCall(method=cord.public_method, path=cord.public_path, query=values.query)
-    text = json.dumps(values.body).encode()
+    text = _dump_json(values.body)
 
     async def pieces() -> AsyncIterator[bytes]:
         yield text
@@ -99,6 +101,13 @@ def _build_public_call(exact: ExactCall) -> PublicCall:
     return PublicCall(
         method=cord.public_method, path=cord.public_path, query=values.query, pieces=pieces, length=len(text)
     )
+
+
+def _dump_json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # very deep
+        return json.dumps(body).encode()
 
 
 async def _build_response(route: Route, response: aiohttp.ClientResponse) -> ForwardedResponse:
