@@ -180,11 +180,11 @@ class Chute:
             raise ForwardingError(
                 504, f"no data within {API_CALL_LIMIT_S:g} s, after which the platform ends a call"
             ) from error
-        except aiohttp.ClientResponseError as error:
-            raise ForwardingError(
-                502, f"the response of {self._address.url} cannot be read: {describe_unreadable(error)}"
-            ) from error
         except (aiohttp.ClientError, OSError) as error:
+            if type(error) is aiohttp.ClientResponseError:  # not that of a proxy, which is a subclass
+                raise ForwardingError(
+                    502, f"the response of {self._address.url} cannot be read: {describe_unreadable(error)}"
+                ) from error
             raise ForwardingError(
                 502, f"{self._address.url} cannot be reached, or closed the connection early: {error}"
             ) from error
