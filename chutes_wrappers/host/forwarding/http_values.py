@@ -36,10 +36,13 @@ def normalise_path(path: str, kept: str = ";") -> str:
     return "".join(part if index % 2 else _normalise_text(part, kept) for index, part in enumerate(parts))
 
 
-def parse_pairs(query: str) -> list[tuple[bytes, bytes]]:
-    """Parse a query string or a form into names and values, in order. What parsers read in two ways stays undecoded."""
-    tokens = (token.partition("=")[::2] for token in query.split("&") if token)
-    return [(_decode_component(name), _decode_component(value)) for name, value in tokens]
+def parse_pairs(query: str) -> list[tuple[bytes, bytes | None]]:
+    """Parse a query string or a form into names and values, in order. What parsers read in two ways stays undecoded.
+
+    The value is None for a name without ``=``, which some parsers tell from an empty value (Rack does).
+    """
+    tokens = (token.partition("=") for token in query.split("&") if token)
+    return [(_decode_component(name), _decode_component(value) if sign else None) for name, sign, value in tokens]
 
 
 def parse_cookies(headers: Iterable[str]) -> list[tuple[str, str]]:

@@ -322,6 +322,9 @@ def assert_same_target(ours: str, theirs: str) -> None:
     assert unquote_to_bytes(path) == unquote_to_bytes(seen_path)
     assert path.count(";") == seen_path.count(";")
     assert read_pairs(query) == read_pairs(seen_query)
+    assert [token for token in query.split("&") if token and "=" not in token] == [
+        token for token in seen_query.split("&") if token and "=" not in token
+    ]
 
 
 def read_pairs(query: str) -> Counter[tuple[str, str]]:
