@@ -77,6 +77,15 @@ _Send = Callable[[Any], Awaitable[None]]
 _App = Callable[[MutableMapping[str, Any], _Receive, _Send], Awaitable[None]]
 
 
+class _ExactMethod(str):
+    """A method that aiohttp does not write in capitals: RFC 9110 has case-sensitive methods."""
+
+    __slots__ = ()
+
+    def upper(self) -> str:
+        return self
+
+
 class SessionCipher:
     """A replacement for the SDK's native session encryption: AES-GCM with one key for one instance."""
 
@@ -279,6 +288,8 @@ async def _send_direct_request(request: Any) -> dict[str, Any]:
         return {"problem": f"no response within {request['timeout']:g} s", "kind": "timeout"}
     except aiohttp.ClientConnectorError as error:
         return {"problem": str(error), "kind": "unreachable"}
+    except aiohttp.ClientResponseError as error:
+        return {"problem": f"the response cannot be read: {' '.join(error.message.split())[:200]}", "kind": "broken"}
     except (aiohttp.ClientError, OSError) as error:
         return {"problem": f"{type(error).__name__}: {error}", "kind": "broken"}
 
@@ -327,7 +338,9 @@ def _start_request(session: Any, request: Any) -> Any:
 
     url = URL(f"http://127.0.0.1:{request['port']}{request['target']}", encoded=True)
     data = base64.b64decode(request["body"]) or None
-    return session.request(request["method"], url, data=data, headers=request["headers"], allow_redirects=False)
+    return session.request(
+        _ExactMethod(request["method"]), url, data=data, headers=request["headers"], allow_redirects=False
+    )
 
 
 def _follow_redirect(request: Any, response: Any) -> Any:

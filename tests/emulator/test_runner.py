@@ -157,6 +157,8 @@ async def test_a_direct_request_has_the_limits_of_the_gateway(
     for headers in (b"X: " + b"x" * 300_000 + b"\r\n", b"X: 1\r\n" * 500):
         async with serve_reply(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 2\r\n\r\nok") as port:
             assert (await send_directly(port))["body"] == "b2s="
+    async with serve_reply(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 600_000 + b"\r\nContent-Length: 2\r\n\r\nok") as port:
+        assert (await send_directly(port))["problem"].startswith("the response cannot be read: ")
     async with serve_reply(b"HTTP/1.1 200 OK\r\n" + b"Content-Length: 2\r\n" * 2 + b"\r\nok") as port:
         assert ("body" in await send_directly(port)) == has_package
 
