@@ -83,7 +83,10 @@ def _encode_binary(body: OperationBody, fields: Mapping[str, Any]) -> EncodedBod
 
 
 def _encode_form(body: OperationBody, fields: Mapping[str, Any]) -> EncodedBody:
-    return encode_form(fields, body.formats).encode(), body.content_type or "application/x-www-form-urlencoded"
+    text = encode_form(fields, body.formats).replace(
+        "%20", "+"
+    )  # WHATWG URL, "application/x-www-form-urlencoded serializing"
+    return text.encode(), body.content_type or "application/x-www-form-urlencoded"
 
 
 def encode_form(fields: Mapping[str, Any], formats: Mapping[str, ValueFormat]) -> str:
@@ -123,7 +126,8 @@ def _iterate_parts(body: OperationBody, name: str, value: Any) -> Iterator[bytes
         yield _build_part(base_name, _decode_base64(name, value), value_format, "application/octet-stream", "file")
         return
     is_file = name in (body.files or ())
-    if not is_file and value_format.style and not value_format.content_type and isinstance(value, (list, Mapping)):
+    is_styled = bool(value_format.style) or value_format.explode is not None
+    if not is_file and is_styled and not value_format.content_type and isinstance(value, (list, Mapping)):
         for key, item in _iterate_styled(name, value, value_format):
             yield _build_part(key, item.encode(), value_format, "")
         return
@@ -142,7 +146,9 @@ def _build_item_part(body: OperationBody, name: str, item: Any, value_format: Va
     is_file = name in body.files if body.files is not None else False
     if is_file or _looks_like_file(item):
         content, filename, content_type = _read_file(name, item)
-        return _build_part(name, content, value_format, content_type or "application/octet-stream", filename or "file")
+        declared = value_format.content_type if not set("*,") & set(value_format.content_type) else ""
+        content_type = content_type or declared or "application/octet-stream"
+        return _build_part(name, content, value_format, content_type, filename or "file")
     content_type = value_format.content_type.split(",")[0].strip()
     if not content_type and isinstance(item, (Mapping, list)):
         content_type = "application/json"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chutes_wrappers.host.document_client.declared_examples import list_examples
-from chutes_wrappers.host.document_client.document_encodings import read_encodings
+from chutes_wrappers.host.document_client.document_encodings import read_encodings, read_part_encodings
 from chutes_wrappers.host.document_client.document_nodes import Nodes, get_mapping, get_text
 from chutes_wrappers.host.document_client.document_parameters import list_parameter_nodes
 from chutes_wrappers.host.document_client.operation import BodyKind, OperationBody, ValueFormat
@@ -66,6 +66,8 @@ def _read_content(nodes: Nodes, content: Mapping[str, Mapping[str, Any]], *, is_
         return None
     name = min(named, key=_rank)
     media, kind = named[name], classify_media_type(name)
+    if _has_named_parts(nodes, name, media):
+        kind = "multipart"
     schema = media.get("schema") if kind != "lines" else media.get("itemSchema", media.get("schema"))
     if kind == "json" and "*" in name and _is_binary(nodes, schema):
         kind = "binary"
@@ -80,9 +82,22 @@ def _read_content(nodes: Nodes, content: Mapping[str, Mapping[str, Any]], *, is_
         is_wrapped=_is_wrapped(nodes, schema) if kind == "json" else None,
         is_required=is_required,
         files=frozenset(files) if files is not None else None,
-        formats=read_encodings(nodes, media) if kind in ("form", "multipart") else {},
+        formats=_read_formats(nodes, media, kind),
         examples=tuple(list_examples(nodes, media)),
     )
+
+
+def _has_named_parts(nodes: Nodes, name: str, media: Mapping[str, Any]) -> bool:
+    """Return whether a multipart body of another subtype has a part for each property, rather than parts in an order."""
+    is_multipart = _strip_parameters(name).startswith("multipart/") and "*" not in name
+    is_positional = bool({"itemSchema", "itemEncoding", "prefixEncoding"} & media.keys())
+    return is_multipart and not is_positional and bool(nodes.find_properties(media.get("schema")))
+
+
+def _read_formats(nodes: Nodes, media: Mapping[str, Any], kind: BodyKind) -> dict[str, ValueFormat]:
+    if kind == "multipart":
+        return read_part_encodings(nodes, media)
+    return read_encodings(nodes, media) if kind == "form" else {}
 
 
 def _rank(name: str) -> tuple[int, int]:

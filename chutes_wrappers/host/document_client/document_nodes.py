@@ -62,7 +62,7 @@ class Nodes:
     def _read_file(self, url: str) -> Any:
         """Return the file at ``url``, with absolute paths in its references; None for a file that cannot be used."""
         try:
-            parts = urlsplit(urljoin(self._location, url))
+            parts = urlsplit(urljoin(self._location, self._relocate(url)))
         except ValueError:
             return None
         if parts.scheme or parts.netloc:
@@ -73,6 +73,15 @@ class Nodes:
         if path not in self._files and len(self._files) < _MAX_FILES:
             self._files[path] = _make_references_absolute(self._load(path), path)
         return self._files.get(path)
+
+    def _relocate(self, url: str) -> str:
+        """Return a URL as seen from the document's location, which may name another URL as its own (OpenAPI 3.2, ``$self``)."""
+        own_url = get_text(self.document, "$self").partition("#")[0]
+        absolute, folder = urljoin(own_url, url), own_url[: own_url.rfind("/") + 1]
+        if absolute == own_url:
+            return self._location
+        is_beside = bool(folder) and not url.startswith("/") and absolute.startswith(folder)
+        return absolute[len(folder) :] if is_beside else url
 
     def iterate_parts(self, schema: Any) -> Iterator[dict[str, Any]]:
         """Yield a schema and everything that it is composed of: its target, ``allOf``, and its alternatives."""

@@ -14,10 +14,12 @@ from chutes_wrappers.host.document_client.operation import OperationParameter, P
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
 # Flask's, Starlette's, Go's and RFC 6570's ways to say that a value may have slashes.
 _OPERATORS = re.compile(r"\A[+#./;?&*]+|(?:[+*]|\.\.\.|:.*)\Z", re.DOTALL)
-# OpenAPI ignores header parameters with the first three names. The others are said by HTTP, not by a call.
-_IGNORED_HEADERS = frozenset({
-    "accept", "content-type", "authorization", "accept-encoding", "host", "content-length", "transfer-encoding", "connection",
-    "keep-alive", "te", "trailer", "upgrade", "expect",
+# OpenAPI 3 ignores header parameters of these names. A client may send the first two.
+_IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})
+# They are said by HTTP, not by a call.
+_HEADERS_OF_HTTP = frozenset({
+    "content-type", "accept-encoding", "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer",
+    "upgrade", "expect",
 })  # fmt: skip
 _COLLECTION_STYLES = {"ssv": "spaceDelimited", "pipes": "pipeDelimited", "tsv": "tabDelimited"}
 AUTHORIZATION = "Authorization"
@@ -33,7 +35,7 @@ def read_parameters(
         name, place = get_text(node, "name"), get_text(node, "in")
         if place not in get_args(Place) or (not name and place != "querystring"):
             continue
-        if (place == "path" and name not in variables) or (place == "header" and name.lower() in _IGNORED_HEADERS):
+        if (place == "path" and name not in variables) or (place == "header" and name.lower() in _HEADERS_OF_HTTP):
             continue
         found.setdefault((place, name), _read_parameter(nodes, node, name, cast(Place, place)))
     declared = {variables[name] for place, name in found if place == "path"}
@@ -61,13 +63,15 @@ def _read_parameter(nodes: Nodes, node: Mapping[str, Any], name: str, place: Pla
     media_type = next(iter(content), "")
     media = nodes.resolve(content.get(media_type)) if media_type else {}
     schema = media.get("schema") if media_type else node.get("schema", node)
+    is_ignored = place == "header" and name.lower() in _IGNORED_HEADERS
     return OperationParameter(
         name=name,
         place=place,
         format=ValueFormat(content_type=media_type) if media_type else _read_format(node),
         formats=read_encodings(nodes, media),
         schema=schema,
-        is_required=node.get("required") is True or place == "path",
+        is_required=(node.get("required") is True and not is_ignored) or place == "path",
+        is_credential=place == "header" and name.lower() == AUTHORIZATION.lower(),
         examples=(*list_examples(nodes, node), *list_examples(nodes, media)),
     )
 
@@ -76,7 +80,7 @@ def _read_format(node: Mapping[str, Any]) -> ValueFormat:
     if "schema" not in node and "type" in node:  # Swagger 2.0
         collection = get_text(node, "collectionFormat") or "csv"
         is_array = node.get("type") == "array"
-        style = _COLLECTION_STYLES.get(collection, "") if node.get("in") in ("query", "formData") else ""
+        style = _COLLECTION_STYLES.get(collection, "")
         return ValueFormat(style=style, explode=collection == "multi") if is_array else ValueFormat()
     explode = node.get("explode")
     return ValueFormat(
@@ -94,6 +98,8 @@ def read_credentials(
     schemes = {**get_mapping(document, "securityDefinitions")}
     schemes |= get_mapping(get_mapping(document, "components"), "securitySchemes")
     requirements = operation.get("security", document.get("security"))
+    if requirements is None and not _has_security(document):
+        requirements = [{name: []} for name in schemes]  # documents forget to require what they declare
     named = (
         [name for each in requirements if isinstance(each, Mapping) for name in each]
         if isinstance(requirements, list)
@@ -102,10 +108,16 @@ def read_credentials(
     declared = {(each.place, each.name.lower()) for each in parameters}
     found: dict[tuple[str, str], OperationParameter] = {}
     for name in named:
-        credential = _read_scheme(nodes.resolve(schemes.get(name)))
+        # OpenAPI 3.2: a requirement may be the URI of a scheme.
+        credential = _read_scheme(nodes.resolve(schemes.get(name, {"$ref": name} if "#" in name else None)))
         if credential and (credential.place, credential.name.lower()) not in declared:
             found.setdefault((credential.place, credential.name.lower()), credential)
     return tuple(found.values())
+
+
+def _has_security(document: Mapping[str, Any]) -> bool:
+    items = [item for item in get_mapping(document, "paths").values() if isinstance(item, Mapping)]
+    return any(isinstance(node, Mapping) and "security" in node for item in items for node in item.values())
 
 
 def _read_scheme(scheme: Mapping[str, Any]) -> OperationParameter | None:

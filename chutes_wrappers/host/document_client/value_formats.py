@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from chutes_wrappers.host.document_client.operation import ValueFormat
 
 # RFC 3986: what a query string may contain besides letters, digits and "-._~", without what separates its fields.
 _RESERVED_IN_QUERY = "/?:@!$'()*,;"
 _DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
+# RFC 3986: what a segment of a path may contain as well.
+_RESERVED_IN_PATH = ":@!$&'()*+,;="
 # RFC 6265, section 4.1.1: what a cookie's value cannot contain.
 _NO_COOKIE_TEXT = re.compile(r"[^\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]")
 
@@ -25,7 +27,8 @@ def to_text(value: Any) -> str:
 def iterate_query(name: str, value: Any, value_format: ValueFormat) -> Iterator[tuple[str, str]]:
     """Yield the names and values that a parameter becomes in a query string, percent-encoded."""
     if value_format.content_type:
-        yield _encode(name), _encode(to_text(value), value_format)
+        is_form = "x-www-form-urlencoded" in value_format.content_type and isinstance(value, Mapping)
+        yield _encode(name), _encode(_format_pairs(value) if is_form else to_text(value), value_format)
         return
     style = value_format.style or "form"
     explode = value_format.explode if value_format.explode is not None else style in ("form", "cookie")
@@ -49,6 +52,12 @@ def iterate_query(name: str, value: Any, value_format: ValueFormat) -> Iterator[
         yield _encode(name), _encode(to_text(value), value_format)
 
 
+def _format_pairs(value: Mapping[str, Any]) -> str:
+    """Return an object urlencoded, with lists as repeated names."""
+    pairs = (pair for name, item in value.items() for pair in iterate_query(name, item, ValueFormat()))
+    return "&".join(map("=".join, pairs)).replace("%20", "+")
+
+
 def _iterate_deep_object(name: str, value: Mapping[Any, Any], value_format: ValueFormat) -> Iterator[tuple[str, str]]:
     """Yield ``name[key]=value``; deeper objects and lists are written as the package qs does: ``name[key][0]=value``."""
     for key, item in value.items():
@@ -68,24 +77,25 @@ def _encode(text: str, value_format: ValueFormat | None = None) -> str:
 def format_path_value(name: str, value: Any, value_format: ValueFormat, *, has_slashes: bool) -> str:
     """Return a value in a path, percent-encoded. ``has_slashes``: slashes in it separate segments."""
     style, explode = value_format.style or "simple", value_format.explode or False
-    safe = ("/" if has_slashes else "") + ("/?:@!$&'()*+,;=" if value_format.allow_reserved and has_slashes else "")
+    safe = ("/" if has_slashes else "") + (_RESERVED_IN_PATH if value_format.allow_reserved else "")
 
     def encode(item: Any) -> str:
         return quote(to_text(item), safe=safe)
 
     if value_format.content_type:
         return encode(value)
-    prefix, joiner = {"label": (".", "."), "matrix": (";", ";")}.get(style, ("", ","))
+    delimiter = _DELIMITERS.get(style, ",")
+    prefix, joiner = {"label": (".", "."), "matrix": (";", ";")}.get(style, ("", delimiter))
     if isinstance(value, Mapping):
         pairs = [(encode(key), encode(item)) for key, item in value.items()]
         if explode:
             return prefix + joiner.join(f"{key}={item}" for key, item in pairs)
-        text = ",".join(word for pair in pairs for word in pair)
+        text = delimiter.join(word for pair in pairs for word in pair)
     elif isinstance(value, list):
         if explode:
             start = f"{name}=" if style == "matrix" else ""
             return prefix + joiner.join(start + encode(item) for item in value)
-        text = ",".join(encode(item) for item in value)
+        text = delimiter.join(encode(item) for item in value)
     else:
         text = encode(value)
     if style == "matrix":
@@ -94,13 +104,14 @@ def format_path_value(name: str, value: Any, value_format: ValueFormat, *, has_s
 
 
 def format_header_value(value: Any, value_format: ValueFormat) -> str:
-    """Return a value as the text of a header: the style ``simple``, which encodes nothing."""
+    """Return a value as the text of a header: the style ``simple``, or with another delimiter. Nothing is encoded."""
+    delimiter = unquote(_DELIMITERS.get(value_format.style, ","))
     if value_format.content_type:
         return to_text(value)
     if isinstance(value, Mapping):
         pairs = ((to_text(key), to_text(item)) for key, item in value.items())
         return ",".join(f"{key}={item}" if value_format.explode else f"{key},{item}" for key, item in pairs)
-    return ",".join(map(to_text, value)) if isinstance(value, list) else to_text(value)
+    return delimiter.join(map(to_text, value)) if isinstance(value, list) else to_text(value)
 
 
 def iterate_cookies(name: str, value: Any, value_format: ValueFormat) -> Iterator[str]:
