@@ -35,7 +35,7 @@ def build_parameter_value(operation: Operation, parameter: OperationParameter) -
     value = allowed[0] if allowed else builder.build(parameter.schema if parameter.schema is not None else {})
     if parameter.place == "header" and isinstance(value, str):
         return " ".join(value.split())  # a document may have it in several lines
-    return value if value not in ("", None) or parameter.place != "path" else "a"
+    return "a" if parameter.place == "path" and value in ("", None, [], {}) else value
 
 
 def _has_example(operation: Operation, parameter: OperationParameter) -> bool:

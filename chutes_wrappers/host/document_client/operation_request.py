@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl, quote
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.host.document_client.body_formats import (
     EncodedBody,
     encode_body,
@@ -18,7 +17,7 @@ from chutes_wrappers.host.document_client.body_formats import (
 )
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.document_client.document_parameters import find_path_variables
-from chutes_wrappers.host.document_client.operation import Operation, OperationParameter
+from chutes_wrappers.host.document_client.operation import Operation, OperationParameter, Place
 from chutes_wrappers.host.document_client.operation_examples import build_parameter_value
 from chutes_wrappers.host.document_client.value_formats import (
     format_header_value,
@@ -30,6 +29,8 @@ from chutes_wrappers.host.document_client.value_formats import (
 
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
 _HAS_SLASHES = re.compile(r"\A[+*]|(?:[+*]|\.\.\.|:path)\Z")
+# RFC 9110, section 9.3: a body has no meaning there unless the service says so, so an empty one is none.
+_BODILESS_METHODS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 _LITERAL = "/%:@!$&'()*+,;=~"
 
 
@@ -66,17 +67,20 @@ def _separate_values(
         if operation.is_from_document and operation.body
         else ()
     )
-    fields, values = dict(example), {}
-    for index, parameter in enumerate(operation.parameters):
+    fields, values, used = dict(example), dict[int, Any](), set[str]()
+    order = sorted(enumerate(operation.parameters), key=lambda pair: get_args(Place).index(pair[1].place))
+    for index, parameter in order:
         is_shared = parameter.name in in_body
-        if parameter.name in example and (not is_shared or parameter.is_required):
+        # One key says one parameter, and another of the same name only if the service requires it.
+        is_free = not is_shared and parameter.name not in used
+        value = None
+        if parameter.name in example and (is_free or parameter.is_required):
             value = example[parameter.name]
-            if not is_shared:
-                fields.pop(parameter.name, None)
+            used.add(parameter.name)
         elif parameter.is_required and not parameter.is_credential and parameter.name.lower() not in header_names:
             value = build_parameter_value(operation, parameter)
-        else:
-            value = None
+        if not is_shared:
+            fields.pop(parameter.name, None)
         if value is not None:
             values[index] = value
     return values, fields
@@ -85,7 +89,7 @@ def _separate_values(
 def _select_body_fields(operation: Operation, fields: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """Return the fields of the body, None if there is none, and the fields that go into the query string."""
     if operation.body is not None:
-        return (None if not fields and operation.method in BODILESS_METHODS else fields), {}
+        return (None if not fields and operation.method in _BODILESS_METHODS else fields), {}
     if operation.method in ("GET", "HEAD", "DELETE"):
         return None, fields
     return (fields or None), {}
