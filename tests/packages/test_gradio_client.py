@@ -113,7 +113,7 @@ def test_without_a_tunnel_the_client_gets_an_error_that_names_the_missing_tunnel
             done = subprocess.run([str(python), "-c", connect], capture_output=True, text=True, timeout=60, check=False)
     last = done.stderr.strip().splitlines()[-1]
     assert "no route of the chute matches GET /gradio_api/info" in last
-    assert "register_tunnel(chute, SERVICE_PORTS) in the module forwards everything" in last
+    assert "only the tunnel carries this: add register_tunnel(chute, SERVICE_PORTS) to the module" in last
 
 
 def _run_client(python: Path, url: str, folder: Path) -> Any:

@@ -6,10 +6,11 @@ The reverse of ``runtime/parameters.py``. Delimiters separate items before these
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from urllib.parse import unquote, unquote_plus
 
 from chutes_wrappers.core.routes import Parameter, PartFormat
+from chutes_wrappers.runtime.media_types import is_json
 
 _PREFIXES = {"label": ".", "matrix": ";"}
 _QUERY_DELIMITERS = {"form": (",",), "spaceDelimited": ("%20", "+"), "pipeDelimited": ("|", "%7C", "%7c")}
@@ -48,6 +49,28 @@ def decode_query_values(parameter: Parameter | PartFormat, kind: str | None, raw
     if kind == "array":
         return json.dumps([*map(unquote_plus, parts)])
     return None if is_exploded or len(parts) % 2 else _encode_object(_pair(parts))
+
+
+def decode_cookies(parameter: Parameter, cookies: Sequence[tuple[str, str]], other_names: Container[str]) -> str | None:
+    """Return the caller's text for a cookie parameter; None if ``cookies`` do not have it.
+
+    Valid text of a cookie is sent as it is, so nothing is decoded but the JSON of ``content``. ``other_names`` are those of
+    the other parameters: a list of properties has all other cookies.
+    """
+    if takes_other_cookies(parameter):
+        properties = {name: value for name, value in cookies if name not in other_names}
+        return json.dumps(properties) if properties else None
+    values = [value for name, value in cookies if name == parameter.name]
+    if not values or parameter.type is None or parameter.content_type:
+        return (unquote(values[-1]) if is_json(parameter.content_type) else values[-1]) if values else None
+    parts = values if parameter.explode is not False else values[-1].split(",")
+    return json.dumps(parts) if parameter.type == "array" else json.dumps(dict(_pair(parts)))
+
+
+def takes_other_cookies(parameter: Parameter) -> bool:
+    """Return whether ``parameter`` is an object whose properties are cookies of their own."""
+    is_object = parameter.place == "cookie" and parameter.type == "object"
+    return is_object and parameter.explode is not False and not parameter.content_type
 
 
 def _pair(parts: Sequence[str]) -> list[tuple[str, str]]:

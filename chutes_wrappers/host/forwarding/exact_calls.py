@@ -23,6 +23,8 @@ from chutes_wrappers.runtime.call_request import build_request
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 
+_LONGEST_PATH = 200
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExactCall:
@@ -41,7 +43,12 @@ def find_exact_call(matches: Iterable[Match], call: TunnelCall) -> ExactCall:
             return _find_call(match, call)
         except TunnelRequired as error:
             refusal = refusal or error
-    raise refusal or TunnelRequired("no route of the chute has this path and method", status=HTTPStatus.NOT_FOUND)
+    if refusal is not None:
+        raise refusal
+    path = call.target.partition("?")[0][:_LONGEST_PATH]
+    raise TunnelRequired(
+        f"no route of the chute matches {call.method} {path} on port {call.port}", status=HTTPStatus.NOT_FOUND
+    )
 
 
 def _find_call(match: Match, call: TunnelCall) -> ExactCall:

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS
-from chutes_wrappers.core.routes import Parameter, Route
-from chutes_wrappers.host.forwarding.client_values import decode_path_value, decode_query_values
+from chutes_wrappers.core.routes import Route
+from chutes_wrappers.host.forwarding.client_values import decode_cookies, decode_path_value, decode_query_values
 from chutes_wrappers.host.forwarding.http_values import parse_cookies
 from chutes_wrappers.host.forwarding.matching import Match
 from chutes_wrappers.host.forwarding.public_bodies import iter_bodies
@@ -75,19 +75,19 @@ def _iter_query(route: Route, target: str) -> Iterator[tuple[str, str]]:
 def _iter_headers(route: Route, call: TunnelCall) -> Iterator[tuple[str, str]]:
     """Yield the declared header and cookie parameters that ``call`` has. Repeated header lines are one list (RFC 9110, section 5.3)."""
     cookies = parse_cookies(value for name, value in call.headers if name.lower() == "cookie")
+    names = [parameter.name for parameter in route.parameters if parameter.place == "cookie"]
     for parameter in route.parameters:
+        text: str | None = None
         if parameter.place == "header":
             lines = [value.strip() for name, value in call.headers if name.lower() == parameter.name.lower()]
+            text = ", ".join(lines) if lines else None
         elif parameter.place == "cookie":
-            lines = [value for name, value in cookies if name == parameter.name]
-        else:
-            continue
-        if lines:
-            yield parameter.name, _encode_lines(parameter, lines)
+            text = decode_cookies(parameter, cookies, {*names} - {parameter.name})
+        if text is not None:
+            yield parameter.name, _decode_bytes(text)
 
 
-def _encode_lines(parameter: Parameter, lines: list[str]) -> str:
-    text = ", ".join(lines) if parameter.place == "header" else lines[-1]
+def _decode_bytes(text: str) -> str:
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from chutes_wrappers.core.routes import Route
+from chutes_wrappers.host.forwarding.client_values import takes_other_cookies
 from chutes_wrappers.host.forwarding.http_values import parse_cookies
 from chutes_wrappers.runtime.tunnel_frames import Header
 from chutes_wrappers.runtime.tunnel_request import find_hop_by_hop_names
@@ -53,10 +54,11 @@ def iter_undeclared(route: Route, method: str, headers: Sequence[Header]) -> Ite
     """
     declared = {parameter.name.lower() for parameter in route.parameters if parameter.place == "header"}
     cookies = {parameter.name for parameter in route.parameters if parameter.place == "cookie"}
+    has_other_cookies = any(map(takes_other_cookies, route.parameters))
     hop_by_hop = find_hop_by_hop_names(headers)
     for name, value in headers:
         lower = name.lower()
-        if lower in declared or lower in hop_by_hop:
+        if lower in declared or lower in hop_by_hop or (lower == "cookie" and has_other_cookies):
             continue
         if lower == "cookie":
             yield from (f"the cookie {cookie}" for cookie, _ in parse_cookies([value]) if cookie not in cookies)
