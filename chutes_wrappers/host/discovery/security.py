@@ -5,7 +5,7 @@ The caller's key is the scheme's ``name``, or ``Authorization`` with the whole v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from chutes_wrappers.core.errors import WrapperError
@@ -15,6 +15,7 @@ from chutes_wrappers.host.discovery.references import look_up, resolve_node
 
 AUTHORIZATION = "Authorization"
 _MAX_REQUIREMENTS = 100
+_MAX_REFERENCES = 10
 _MAX_DESCRIPTION_LENGTH = 300
 _AUTHORIZATION_VALUES = {"basic": "Basic and the base64 of user:password", "bearer": "Bearer and the token"}
 # The client computes the value from a challenge of the service (the registry of HTTP Authentication Schemes).
@@ -35,7 +36,8 @@ class SecurityReader:
         self._schemes = _collect_schemes(document)
         requirements = [node["security"] for node in (document, *operations) if "security" in node]
         self._default = document.get("security", []) if requirements else [{name: []} for name in self._schemes]
-        self._used = {name for node in (*requirements, self._default) for name in _read_names(node)[0]}
+        names = {name for node in (*requirements, self._default) for name in _read_names(node)[0]}
+        self._used = {target for name in names for target in self._iterate_names(name)}
         self._results: dict[str, tuple[DeclaredParameter | None, str | None]] = {}
 
     def read_credentials(self, operation: Mapping[str, Any]) -> tuple[list[DeclaredParameter], list[str]]:
@@ -73,6 +75,16 @@ class SecurityReader:
             return _read_scheme(resolve_node(self._document, self._find_node(name), "it"))
         except WrapperError as error:
             return None, f"left out: {error.what}"
+
+    def _iterate_names(self, name: str) -> Iterator[str]:
+        """Yield the names of the schemes that a requirement needs: its own, and those to which a reference leads."""
+        for _ in range(_MAX_REFERENCES):
+            yield name
+            node = {"$ref": name} if "#" in name else self._schemes.get(name)
+            reference = node.get("$ref") if isinstance(node, Mapping) else None
+            if not isinstance(reference, str):
+                return
+            name = reference.rpartition("/")[2]
 
     def _find_node(self, name: str) -> Any:
         if name in self._schemes:
@@ -116,7 +128,11 @@ def _read_names(requirements: Any) -> tuple[list[str], list[str]]:
     if not isinstance(requirements, list):
         return [], ["`security` left out: it is not a list"]
     items = [item for item in requirements[:_MAX_REQUIREMENTS] if isinstance(item, Mapping)]
-    problems = ["a security requirement left out: it is not an object, or one of too many"] if len(items) < len(requirements) else []
+    problems = (
+        ["a security requirement left out: it is not an object, or one of too many"]
+        if len(items) < len(requirements)
+        else []
+    )
     return list(dict.fromkeys(name for item in items for name in item)), problems
 
 
