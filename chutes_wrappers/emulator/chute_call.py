@@ -156,7 +156,9 @@ class ChuteCall:
         try:
             await asyncio.wait({response_task, disconnect_task}, return_when=asyncio.FIRST_COMPLETED)
             if self._is_streaming:
-                await response_task
+                # The end of the platform cancels a stream that has none, which is no error of the server.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await response_task
         finally:
             for task in (response_task, disconnect_task):
                 if not task.done():

@@ -138,7 +138,9 @@ class DeployedChute:
             ):
                 instance.mark_used()
                 result = json.loads((await response.read_value())["json"])
-        except (AtCapacity, NoInstance, InvalidResponse, aiohttp.ClientError, asyncio.TimeoutError) as error:
+        except AtCapacity as error:
+            return HttpResponse(status=0, problem=str(error), problem_kind="occupied")
+        except (NoInstance, InvalidResponse, aiohttp.ClientError, asyncio.TimeoutError) as error:
             return HttpResponse(status=0, problem=f"{type(error).__name__}: {error}", problem_kind="broken")
         seconds = time.monotonic() - started
         if "problem" in result:

@@ -72,8 +72,8 @@ def build_parity_check(
         calls=calls,
         exchange=Exchange(
             call_platform=ends.call_platform,
-            call_service=chute.send_direct,
-            read_service=lambda request, timeout_s: chute.send_direct(request, timeout_s, sample_s=timeout_s),
+            call_service=ends.call_service,
+            read_service=lambda request, timeout_s: ends.call_service(request, timeout_s, sample_s=timeout_s),
             build_request=lambda cord, example: replace(
                 client.build_request(cord.route, cord.port, example, list_header_names(facts, cord)),
                 route=format_name(cord),
@@ -181,6 +181,14 @@ class _EmulatedEnds:
         with self._lock:
             self._prepare_instance()
         return send_call(self.platform, self.chute, call, timeout_s)
+
+    def call_service(self, request: DirectRequest, timeout_s: float, sample_s: float = STREAM_SAMPLE_S) -> HttpResponse:
+        response = self.chute.send_direct(request, timeout_s, sample_s)
+        if response.problem_kind != "occupied":
+            return response
+        with self._lock:
+            self._prepare_instance()
+        return self.chute.send_direct(request, timeout_s, sample_s)
 
     def is_listening(self, port: int) -> bool:
         request = DirectRequest(port=port, method="GET", target="/")

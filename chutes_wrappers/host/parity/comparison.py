@@ -29,8 +29,9 @@ _MOST_READABLE_BYTES = 20_000
 # proven: a success at the service, and the same through the platform. not proven: there was no success to compare.
 VerdictKind = Literal["proven", "not proven", "failing"]
 KINDS: tuple[VerdictKind, ...] = ("proven", "not proven", "failing")
-# timeout: no response in time. unreachable: no connection. broken: the connection ended during the call.
-ProblemKind = Literal["", "timeout", "unreachable", "broken"]
+# timeout: no response in time. unreachable: no connection. broken: the connection ended during the call. occupied: the
+# instance runs as many calls as it may.
+ProblemKind = Literal["", "timeout", "unreachable", "broken", "occupied"]
 
 
 @dataclass(frozen=True, kw_only=True)
