@@ -48,7 +48,7 @@ async def bundle(
             if path == location:
                 reference["$ref"] = f"#{fragment}"
             elif files.get(path) is not None:
-                reference["$ref"] = f"#/{FILES_KEY}/{_escape_pointer_token(path)}{fragment}"
+                reference["$ref"] = f"#/{FILES_KEY}/{escape_pointer_token(path)}{fragment}"
     if files:
         document[FILES_KEY] = files
 
@@ -81,6 +81,6 @@ def _iterate_references(node: Any) -> Iterator[dict[str, Any]]:
         pending += node.values() if isinstance(node, dict) else node
 
 
-def _escape_pointer_token(path: str) -> str:
+def escape_pointer_token(path: str) -> str:
     """Return ``path`` as one token of a JSON pointer (RFC 6901) in a URL fragment."""
     return quote(path.replace("~", "~0").replace("/", "~1"), safe="~")

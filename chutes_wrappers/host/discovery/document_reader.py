@@ -12,6 +12,7 @@ from chutes_wrappers.host.discovery import servers, specification
 from chutes_wrappers.host.discovery.bundling import bundle
 from chutes_wrappers.host.discovery.documents import MAX_DOCUMENT_BYTES, parse_document
 from chutes_wrappers.host.discovery.fetching import NOT_FOUND_STATUSES, STARTING_STATUSES, Response, Service
+from chutes_wrappers.host.discovery.identifiers import replace_names
 from chutes_wrappers.host.discovery.merging import SearchResult
 from chutes_wrappers.host.discovery.references import ReadingTime
 
@@ -47,6 +48,7 @@ class DocumentReader:
     async def read(self, document: dict[str, Any], location: str) -> SearchResult:
         """Return what ``document`` at the path ``location`` describes. Raises WrapperError with what it is instead."""
         specification.check_dialect(document)
+        replace_names(document, location, self._reading_time.check)
         await bundle(
             document,
             location,

@@ -6,6 +6,7 @@ A document may be invalid anywhere: what is not of the expected kind is read as 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -14,6 +15,7 @@ _MAX_CHAIN_LENGTH = 50
 _MAX_PARTS = 200
 _MAX_FILES = 100
 _MAX_DEPTH = 200
+_ANCHORS = ("$anchor", "$dynamicAnchor")
 
 
 class Nodes:
@@ -48,7 +50,9 @@ class Nodes:
     def look_up(self, reference: str) -> Any:
         """Return the value at a reference, or None."""
         url, _, fragment = reference.partition("#")
-        target = self._read_file(url) if url else self.document
+        if fragment and not fragment.startswith("/"):
+            return self._named.get(f"#{fragment}")
+        target = self._named.get(url) or self._read_file(url) if url else self.document
         for token in fragment.split("/")[1:]:
             key = unquote(token).replace("~1", "/").replace("~0", "~")
             if isinstance(target, Mapping):
@@ -58,6 +62,25 @@ class Nodes:
             else:
                 return None
         return target
+
+    @cached_property
+    def _named(self) -> dict[str, Any]:
+        """The schemas with an ``$id``, by that URL, and those with an anchor, by ``#`` and its name (JSON Schema 2020-12)."""
+        named: dict[str, Any] = {}
+        pending, visited = [self.document], set()
+        while pending:
+            node: Any = pending.pop()
+            if not isinstance(node, (Mapping, list)) or id(node) in visited:
+                continue
+            visited.add(id(node))
+            pending += node.values() if isinstance(node, Mapping) else node
+            names = (
+                (get_text(node, "$id"), *(f"#{get_text(node, key)}" for key in _ANCHORS))
+                if isinstance(node, Mapping)
+                else ()
+            )
+            named |= {name: node for name in names if name not in ("", "#", *named)}
+        return named
 
     def _read_file(self, url: str) -> Any:
         """Return the file at ``url``, with absolute paths in its references; None for a file that cannot be used."""
