@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -18,7 +19,9 @@ from typing import IO
 from chutes_wrappers.host.library_process import MAX_MESSAGE_BYTES
 
 _START_TIMEOUT_S = 60.0
-# Of the variables that Python itself reads at its start, these change no library.
+# What Python, the loader of libraries and the C library read once, at the start of a program.
+_START_VARIABLES = ("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "GLIBC_")
+# Of these, no library depends on them.
 _HARMLESS = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 
 
@@ -28,8 +31,12 @@ class ForkedProcess:
     def __init__(
         self, report: IO[bytes], stdin: IO[bytes] | None, stdout: IO[bytes] | None, stderr: IO[bytes] | None
     ) -> None:
+        """Raises OSError when the library process ends before the program starts."""
         self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
-        self.pid = int(report.readline())
+        pid = report.readline()
+        if not pid:
+            raise BrokenPipeError("the library process has ended")
+        self.pid = int(pid)
         self.returncode: int | None = None
         self._report = report
         self._lock = threading.Lock()
@@ -106,7 +113,7 @@ class ForkServer:
 
     def can_start(self, environment: Mapping[str, str]) -> bool:
         """Whether the libraries would be the same in a program with ``environment``."""
-        names = {name for name in (*environment, *self._environment) if name.startswith("PYTHON")} - _HARMLESS
+        names = {name for name in (*environment, *self._environment) if name.startswith(_START_VARIABLES)} - _HARMLESS
         return all((environment.get(name) or "") == (self._environment.get(name) or "") for name in names) and all(
             environment.get(name) == value for name, value in self._read_variables.items()
         )
@@ -121,13 +128,16 @@ class ForkServer:
         merge: bool,
         has_input: bool,
     ) -> ForkedProcess:
-        """Call ``MODULE:FUNCTION`` in a new session. Raises OSError when the library process has ended."""
+        """Call ``MODULE:FUNCTION`` in a new session. Raises OSError when the library process has ended, or takes no such request."""
         request = {
             "target": target,
             "arguments": list(arguments),
             "environment": dict(environment),
             "directory": str(directory),
         }
+        message = json.dumps(request).encode()
+        if len(message) > MAX_MESSAGE_BYTES:
+            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         with contextlib.ExitStack() as child_ends:
             stdin_end, stdin = _open_input() if has_input else (os.open(os.devnull, os.O_RDONLY), None)
             child_ends.callback(os.close, stdin_end)
@@ -139,8 +149,15 @@ class ForkServer:
             report_end, report = _open_output()
             child_ends.callback(os.close, report_end)
             streams = [stdin_end, stdout_end, stderr_end, report_end]
-            socket.send_fds(self._requests, [json.dumps(request).encode()], streams)
-        return ForkedProcess(report, stdin, stdout, stderr)
+            our_ends = [end for end in (report, stdin, stdout, stderr) if end is not None]
+            try:
+                socket.send_fds(self._requests, [message], streams)
+                child_ends.close()
+                return ForkedProcess(report, stdin, stdout, stderr)
+            except OSError:
+                for end in our_ends:
+                    end.close()
+                raise
 
 
 def _open_input() -> tuple[int, IO[bytes]]:

@@ -1,7 +1,7 @@
 """A process that has loaded the libraries of the SDK, and forks a program for each request: most of a program's start is their import.
 
 The SDK and our modules are not among them: each program imports those itself, with its own environment. Libraries read the
-environment during their import, too. So the process reports which variables were read (``host/forking.py``).
+environment during their import, too. So the process reports which variables were read (``host/forked_process.py``).
 """
 
 from __future__ import annotations
@@ -107,10 +107,11 @@ def _serve(requests: socket.socket) -> str | None:
             child = os.fork()
             if child == 0:
                 break
-            os.write(report, f"{child}\n".encode())
             children[child] = report
             for descriptor in streams:
                 os.close(descriptor)
+    os.setsid()
+    os.write(report, f"{os.getpid()}\n".encode())  # from now on signals to its session reach it
     for descriptor in (*children.values(), report):
         os.close(descriptor)
     return _become(json.loads(message), streams)
@@ -161,7 +162,6 @@ def _signal_all(children: Iterable[int], number: signal.Signals) -> None:
 
 def _become(request: dict[str, object], streams: list[int]) -> str:
     """Make this child the requested program, as if it had been started so. Return its target."""
-    os.setsid()
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
     for descriptor in set(streams):

@@ -130,19 +130,12 @@ def start_process(
     ``parent_variable`` is the name of a variable for the id of the process that is its parent.
     """
     environment = remove_setup_secrets(environment)
-    server = _shared_libraries.find_server(argv, environment) if _shared_libraries is not None else None
-    if parent_variable is not None:
-        environment[parent_variable] = str(os.getpid() if server is None else server.pid)
-    process: Process
-    if server is not None:
-        _, _, target, *arguments = argv
-        process = server.start(
-            target, arguments, environment=environment, directory=directory, merge=merge, has_input=has_input
-        )
-    else:
+    process = _fork(argv, environment, directory, merge, has_input, parent_variable)
+    if process is None:
+        parent = {parent_variable: str(os.getpid())} if parent_variable is not None else {}
         process = subprocess.Popen(
             argv,
-            env=environment,
+            env={**environment, **parent},
             cwd=directory,
             stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -157,6 +150,32 @@ def start_process(
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
+
+
+def _fork(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    merge: bool,
+    has_input: bool,
+    parent_variable: str | None,
+) -> Process | None:
+    """Start a process from shared libraries; None if it cannot be, as when the process that has them was killed."""
+    server = _shared_libraries.find_server(argv, environment) if _shared_libraries is not None else None
+    if server is None:
+        return None
+    parent = {parent_variable: str(server.pid)} if parent_variable is not None else {}
+    _, _, target, *arguments = argv
+    with contextlib.suppress(OSError):
+        return server.start(
+            target,
+            arguments,
+            environment={**environment, **parent},
+            directory=directory,
+            merge=merge,
+            has_input=has_input,
+        )
+    return None
 
 
 class _SharedLibraries:

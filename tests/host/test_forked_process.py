@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from chutes_wrappers.host import processes
+from chutes_wrappers.host.forked_process import ForkServer
 from tests.scenario import ROOT
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libraries are shared on Linux only")
@@ -90,6 +92,21 @@ def test_other_libraries_are_loaded_by_the_program_itself(library_process: int) 
     assert run(SHOW)["parent"] == str(library_process)
 
 
+@pytest.mark.parametrize("variable", ["TZ", "LD_LIBRARY_PATH", "LC_ALL", "PYTHONHASHSEED"])
+def test_what_a_program_reads_only_at_its_start_is_not_shared(variable: str) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        server = ForkServer(one, os.getpid(), {"HOME": "/"})
+        assert server.can_start({"HOME": "/", "NAME": "x"})
+        assert not server.can_start({"HOME": "/", variable: "x"})
+
+
+def test_an_environment_above_the_limit_of_a_request_arrives(library_process: int) -> None:
+    large = {f"LARGE_{number}": "x" * 60_000 for number in range(3)}
+    assert run(SHOW, environment={**ENVIRONMENT, **large, "CHUTES_USERNAME": "x"})["user"] == "x"
+    assert run(SHOW)["parent"] == str(library_process)
+
+
 def test_input_and_output_are_streams() -> None:
     lines: list[str] = []
     code = processes.stream(
@@ -124,3 +141,11 @@ def test_a_program_knows_its_parent(library_process: int) -> None:
         argv, environment=ENVIRONMENT, directory=ROOT, parent_variable="CHUTES_USERNAME"
     ) as process:
         assert f"user={library_process}" in [*processes.read_lines(process)]
+
+
+def test_programs_start_without_the_library_process_when_it_was_killed() -> None:
+    with processes.share_libraries():  # nested: the fixture's
+        parent = int(run(SHOW)["parent"])
+        os.kill(parent, signal.SIGKILL)
+        wait_for_end(parent)
+        assert run(SHOW)["parent"] == str(os.getpid())
