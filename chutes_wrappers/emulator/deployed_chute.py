@@ -121,15 +121,7 @@ class DeployedChute:
 
     async def _send_direct(self, request: DirectRequest, timeout_s: float, sample_s: float) -> HttpResponse:
         started = time.monotonic()
-        payload = {
-            "timeout": timeout_s,
-            "sample": sample_s,
-            "port": request.port,
-            "method": request.method,
-            "target": request.target,
-            "headers": dict(request.headers),
-            "body": base64.b64encode(request.body).decode(),
-        }
+        payload = build_direct_call(request, timeout_s, sample_s)
         try:
             await self._instances.wait_until_active(self.record, wait_s=_INSTANCE_TIMEOUT_S)
             async with (
@@ -157,3 +149,17 @@ class DeployedChute:
     def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         result: _T = self._run_on_loop(coroutine)
         return result
+
+
+def build_direct_call(request: DirectRequest, timeout_s: float, sample_s: float) -> dict[str, Any]:
+    """Return what an instance gets for a direct request (emulator/runner.py)."""
+    return {
+        "timeout": timeout_s,
+        "sample": sample_s,
+        "port": request.port,
+        "method": request.method,
+        "target": request.target,
+        "headers": dict(request.headers),
+        "body": base64.b64encode(request.body).decode(),
+        "route": request.route,
+    }

@@ -42,7 +42,7 @@ class ServiceHeaders:
         self._read_chute_headers = read_chute_headers
         self._chute_name = chute_name
         self._resolved: ModuleHeaders | None = None
-        self._names: dict[Target, list[Target]] = {}
+        self._names: dict[Target, list[tuple[Target, ...]]] = {}
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -72,17 +72,18 @@ class ServiceHeaders:
 
     def add_names(self, service_target: Target, names: Iterable[Target]) -> None:
         """Remember the names of a route that calls the service at ``service_target``, for requests that come without a route."""
-        self._names.setdefault(service_target, []).extend(names)
+        self._names.setdefault(service_target, []).append(tuple(names))
 
     def select_for_request(self, port: int, method: str, path: str, route: str = "") -> Mapping[str, str]:
         """Return the headers of a request to a service, for ``route`` (``METHOD /path``); without it, for each that would send it."""
+        routes = [
+            names for target, routes in self._names.items() if matches_target(target, method, path) for names in routes
+        ]
         if route:
             public_method, _, public_path = route.partition(" ")
-            return self.select(port, (public_method, public_path), (method, path))
-        names = [
-            name for target, names in self._names.items() if matches_target(target, method, path) for name in names
-        ]
-        return self.select(port, (method, path), *names)
+            own = public_method, public_path
+            routes = [names for names in routes if own in names] or [(own,)]
+        return self.select(port, (method, path), *(name for names in routes for name in names))
 
     def complete(
         self, headers: Mapping[str, str], port: int, method: str, path: str, route: str = ""

@@ -15,7 +15,9 @@ import pytest
 import requests
 
 from chutes_wrappers.emulator import runner
+from chutes_wrappers.emulator.deployed_chute import build_direct_call
 from chutes_wrappers.emulator.launcher import RUNNER_SOURCE
+from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.runtime.module_headers import read_service_headers
 from tests.scenario import ROOT, find_free_port
 from tests.upstreams.raw import serve_raw, serve_reply
@@ -204,3 +206,13 @@ def test_a_direct_request_has_the_headers_that_the_chute_sends() -> None:
     module = {"CHUTE_HEADERS": {"Cookie": "a=1", "GET /a": {"X-B": "route"}}}
     chute = SimpleNamespace(passthrough_headers=own, service_headers=read_service_headers(module))
     assert runner._add_chute_headers(chute, call) == {"x-a": "own", "Cookie": "a=1; b=2", "X-B": "route"}
+
+
+def test_a_direct_request_has_the_headers_of_its_own_route_only() -> None:
+    module = {"CHUTE_HEADERS": {"GET /a": {"X-A": "1"}, "GET /b": {"X-B": "1"}, "GET /own": {"X-Own": "1"}}}
+    headers = read_service_headers(module)
+    headers.add_names(("GET", "/data"), [("GET", "/a"), ("GET", "/own")])
+    headers.add_names(("GET", "/data"), [("GET", "/b")])
+    request = DirectRequest(port=8020, method="GET", target="/data?b=1", route="GET /a")
+    call = build_direct_call(request, timeout_s=1, sample_s=1)
+    assert runner._add_chute_headers(SimpleNamespace(service_headers=headers), call) == {"X-A": "1", "X-Own": "1"}
