@@ -74,7 +74,8 @@ class OperationReader:
         own_servers = operation.node if operation.node.get("servers") else operation.item
         server_notes = find_server_notes(self._document, own_servers)
         response_notes = describe_other_responses(response, parameters)
-        self._add_notes(label, (*(body.notes if body else ()), *server_notes, *response_notes))
+        own_requests = _describe_own_requests(operation.node, "callbacks")
+        self._add_notes(label, (*(body.notes if body else ()), *server_notes, *response_notes, *own_requests))
         content_type = response.content_type if response.content_type != declared_media.JSON else None
         public_schema = request_bodies.build_public_schema(self._shapes, body, parameters)
         return route.model_copy(
@@ -95,6 +96,7 @@ class OperationReader:
         notes = (
             *self._security.describe_unused(),
             *find_variable_notes(self._document),
+            *_describe_own_requests(self._document, "webhooks"),
             *([f"{more:,} more notes on its operations"] if more > 0 else []),
         )
         return [f"document: {note}" for note in notes]
@@ -185,6 +187,15 @@ class OperationReader:
         except WrapperError as error:
             self._add_notes(label, (f"left out: {error.what}",), separator=" ")
             return None
+
+
+def _describe_own_requests(node: Mapping[str, Any], key: str) -> list[str]:
+    """Return a note on the ``callbacks`` or ``webhooks``, which a service sends itself (PLATFORM.md, section 1: egress is locked)."""
+    declared = node.get(key)
+    if not isinstance(declared, Mapping) or not declared:
+        return []
+    names = ", ".join(f"`{str(name)[:100]}`" for name in list(declared)[:5])
+    return [f"{key} {names}: the service sends them itself, which needs allow_external_egress=True on the chute"]
 
 
 def _build_summary(node: Mapping[str, Any]) -> str:

@@ -70,20 +70,28 @@ def _separate_values(
     fields, values, used = dict(example), dict[int, Any](), set[str]()
     order = sorted(enumerate(operation.parameters), key=lambda pair: get_args(Place).index(pair[1].place))
     for index, parameter in order:
-        is_shared = parameter.name in in_body
+        key = _find_key(parameter, example)
+        is_shared = key in in_body
         # One key says one parameter, and another of the same name only if the service requires it.
-        is_free = not is_shared and parameter.name not in used
+        is_free = not is_shared and key not in used
         value = None
-        if parameter.name in example and (is_free or parameter.is_required):
-            value = example[parameter.name]
-            used.add(parameter.name)
+        if key in example and (is_free or parameter.is_required):
+            value = example[key]
+            used.add(key)
         elif parameter.is_required and not parameter.is_credential and parameter.name.lower() not in header_names:
             value = build_parameter_value(operation, parameter)
         if not is_shared:
-            fields.pop(parameter.name, None)
+            fields.pop(key, None)
         if value is not None:
             values[index] = value
     return values, fields
+
+
+def _find_key(parameter: OperationParameter, example: Mapping[str, Any]) -> str:
+    """Return the key of a parameter in a call: its name. The names of headers have no case, if they are not words of a body."""
+    if parameter.place != "header" or parameter.name in example or "-" not in parameter.name:
+        return parameter.name
+    return next((key for key in example if key.lower() == parameter.name.lower()), parameter.name)
 
 
 def _select_body_fields(operation: Operation, fields: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -109,8 +117,9 @@ def _build_target(operation: Operation, values: _Values, rest: Mapping[str, Any]
     variables = find_path_variables(operation.path)
     by_name = {
         variables.get(parameter.name, parameter.name): (parameter, values.get(index))
-        for index, parameter in enumerate(operation.parameters)
-        if parameter.place == "path"
+        # A variable in the query of the path may be a path parameter, or one of the query.
+        for index, parameter in sorted(enumerate(operation.parameters), key=lambda pair: pair[1].place == "path")
+        if parameter.place in ("path", "query")
     }
     fixed = _VARIABLE.sub(lambda match: quote(to_text(by_name[variables[match[1]]][1]), safe=""), fixed)
     fixed_names = {name for name, _ in parse_qsl(fixed, keep_blank_values=True)}

@@ -13,6 +13,7 @@ from chutes_wrappers.host.document_client.operation import ValueFormat
 # RFC 3986: what a query string may contain besides letters, digits and "-._~", without what separates its fields.
 _RESERVED_IN_QUERY = "/?:@!$'()*,;"
 _DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
+_ESCAPE = re.compile(r"(%[0-9A-Fa-f]{2})")
 # RFC 3986: what a segment of a path may contain as well.
 _RESERVED_IN_PATH = ":@!$&'()*+,;="
 # RFC 6265, section 4.1.1: what a cookie's value cannot contain.
@@ -71,16 +72,28 @@ def _iterate_deep_object(name: str, value: Mapping[Any, Any], value_format: Valu
 
 
 def _encode(text: str, value_format: ValueFormat | None = None) -> str:
-    return quote(text, safe=_RESERVED_IN_QUERY if value_format and value_format.allow_reserved else "")
+    return (
+        _expand_reserved(text, _RESERVED_IN_QUERY)
+        if value_format and value_format.allow_reserved
+        else quote(text, safe="")
+    )
+
+
+def _expand_reserved(text: str, reserved: str) -> str:
+    """Percent-encode ``text`` but for ``reserved`` characters and what is encoded already (RFC 6570, section 3.2.3)."""
+    return "".join(part if _ESCAPE.fullmatch(part) else quote(part, safe=reserved) for part in _ESCAPE.split(text))
 
 
 def format_path_value(name: str, value: Any, value_format: ValueFormat, *, has_slashes: bool) -> str:
     """Return a value in a path, percent-encoded. ``has_slashes``: slashes in it separate segments."""
     style, explode = value_format.style or "simple", value_format.explode or False
-    safe = ("/" if has_slashes else "") + (_RESERVED_IN_PATH if value_format.allow_reserved else "")
+    safe = "/" if has_slashes else ""
 
     def encode(item: Any) -> str:
-        return quote(to_text(item), safe=safe)
+        text = to_text(item)
+        return (
+            _expand_reserved(text, _RESERVED_IN_PATH + safe) if value_format.allow_reserved else quote(text, safe=safe)
+        )
 
     if value_format.content_type:
         return encode(value)

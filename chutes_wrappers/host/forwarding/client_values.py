@@ -37,8 +37,9 @@ def decode_query_values(parameter: Parameter | PartFormat, kind: str | None, raw
 
     ``kind`` is the type of the parameter: array, object or None.
     """
+    decode = _read_space if parameter.allow_reserved and not parameter.content_type else unquote_plus
     if kind is None or parameter.content_type:
-        return unquote_plus(raws[0]) if len(raws) == 1 else None
+        return decode(raws[0]) if len(raws) == 1 else None
     style = parameter.style or "form"
     is_exploded = style == "form" if parameter.explode is None else parameter.explode
     parts = [*raws]
@@ -47,7 +48,7 @@ def decode_query_values(parameter: Parameter | PartFormat, kind: str | None, raw
         delimiter = next((each for each in delimiters if each in raws[0]), None)
         parts = raws[0].split(delimiter) if delimiter else parts
     if kind == "array":
-        return json.dumps([*map(unquote_plus, parts)])
+        return json.dumps([*map(decode, parts)])
     return None if is_exploded or len(parts) % 2 else _encode_object(_pair(parts))
 
 
@@ -79,3 +80,8 @@ def _pair(parts: Sequence[str]) -> list[tuple[str, str]]:
 
 def _encode_object(pairs: Sequence[tuple[str, str]]) -> str:
     return json.dumps({unquote_plus(name): unquote_plus(value) for name, value in pairs})
+
+
+def _read_space(text: str) -> str:
+    """Return a value with its escapes, which are sent unchanged where reserved characters are allowed."""
+    return text.replace("+", " ")

@@ -135,14 +135,16 @@ def _encode_field(part: PartFormat | None, field: Field) -> Any:
         return {"filename": field.filename, "content_type": field.content_type or "text/plain", "data": data}
     declared = part.content_type if part else ""
     if is_json(field.content_type or declared):
-        value = _parse_json(field.data)
-        return [value] if isinstance(value, list) else value
+        return _parse_json(field.data)
     return _decode_text(field.data, field.content_type)
 
 
 def _join_pairs(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the fields as keys; a repeated field becomes a list."""
+    """Return the fields as keys; a repeated field becomes a list, and so does one whose only value is a list."""
     groups: dict[str, list[Any]] = {}
     for name, value in pairs:
         groups.setdefault(name, []).append(value)
-    return {name: values[0] if len(values) == 1 else values for name, values in groups.items()}
+    return {
+        name: values[0] if len(values) == 1 and not isinstance(values[0], list) else values
+        for name, values in groups.items()
+    }
