@@ -84,6 +84,7 @@ def read_parameters(
     """
     nodes = [node for node in nodes if node.get("in") not in ("body", "formData")]
     variables = _find_path_variables(path, nodes)
+    needed = {variable.name for variable in find_variables(path.partition("?")[2])}
     parameters: list[DeclaredParameter] = []
     problems: list[str] = []
     for node in nodes:
@@ -91,7 +92,9 @@ def read_parameters(
         if loss:
             problems.append(loss)
         elif loss is None:
-            parameter, notes = _read_parameter(document, node, is_needed=variables.get(str(node["name"]), True))
+            name, place = node["name"], node["in"]
+            is_needed = variables.get(name, True) if place == "path" else place == "query" and name in needed
+            parameter, notes = _read_parameter(document, node, is_needed=is_needed)
             parameters.append(parameter)
             problems += notes
     declared_names = {parameter.parameter.name for parameter in parameters if parameter.parameter.place == "path"}
@@ -109,9 +112,17 @@ def sort_parameters(parameters: Iterable[DeclaredParameter]) -> list[DeclaredPar
 
 
 def _find_path_variables(path: str, nodes: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
-    """Return the names of the variables of a path → whether each is required. ``{b+}`` may be declared as ``b+`` or ``b``."""
+    """Return the names of the variables of a path → whether each is required. ``{b+}`` may be declared as ``b+`` or ``b``.
+
+    A variable in the query of a path, ``/x?a={a}``, may be declared as a query parameter.
+    """
     names = {name for node in nodes if node.get("in") == "path" and isinstance(name := node.get("name"), str)}
-    return {variable.name: not variable.is_optional for variable in find_variables(path, names)}
+    in_query = {str(node.get("name")) for node in nodes if node.get("in") == "query"} - names
+    end = len(path.partition("?")[0])
+    found = [
+        variable for variable in find_variables(path, names) if variable.start < end or variable.name not in in_query
+    ]
+    return {variable.name: not variable.is_optional for variable in found}
 
 
 def find_same_names(parameters: Iterable[DeclaredParameter]) -> list[str]:
@@ -191,7 +202,7 @@ def _is_needed(node: Mapping[str, Any]) -> bool:
 def _read_parameter(
     document: Mapping[str, Any], node: Mapping[str, Any], *, is_needed: bool
 ) -> tuple[DeclaredParameter, list[str]]:
-    """Return a parameter, and notes on what of it is not sent as declared. ``is_needed``: for a variable of the path."""
+    """Return a parameter, and notes on what of it is not sent as declared. ``is_needed``: its path has no value without it."""
     place, name = node["in"], node["name"]
     is_swagger = "schema" not in node and "content" not in node
     style, explode, notes = _read_collection_format(node) if is_swagger else _read_style(node)
@@ -203,7 +214,7 @@ def _read_parameter(
         place,
         style,
         explode,
-        required=is_needed if place == "path" else node.get("required") is True and not is_ignored,
+        required=is_needed or (place != "path" and node.get("required") is True and not is_ignored),
         content_type=content_type,
         parts=parts,
         allow_reserved=node.get("allowReserved") is True,

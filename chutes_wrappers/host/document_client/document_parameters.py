@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, cast, get_args
 
 from chutes_wrappers.host.document_client.declared_examples import list_examples
@@ -29,22 +30,27 @@ def read_parameters(
     nodes: Nodes, item: Mapping[str, Any], operation: Mapping[str, Any], path: str
 ) -> tuple[OperationParameter, ...]:
     """Return the parameters of an operation, and those of its path item that it does not override."""
-    found: dict[tuple[str, str], OperationParameter] = {}
+    parameters: dict[tuple[str, str], OperationParameter] = {}
     variables = find_path_variables(path)
+    in_query = find_path_variables(path.partition("?")[2])
     for node in list_parameter_nodes(nodes, item, operation):
         name, place = get_text(node, "name"), get_text(node, "in")
         if place not in get_args(Place) or (not name and place != "querystring"):
             continue
         if (place == "path" and name not in variables) or (place == "header" and name.lower() in _HEADERS_OF_HTTP):
             continue
-        found.setdefault((place, name), _read_parameter(nodes, node, name, cast(Place, place)))
-    declared = {variables[name] for place, name in found if place == "path"}
+        parameter = _read_parameter(nodes, node, name, cast(Place, place))
+        is_needed = place == "query" and name in in_query  # /x?a={a}
+        parameters.setdefault((place, name), replace(parameter, is_required=parameter.is_required or is_needed))
+    declared = {
+        variables[name] for place, name in parameters if place == "path" or (place == "query" and name in in_query)
+    }
     for name in dict.fromkeys(variables.values()):
         if name not in declared:
-            found["path", name] = OperationParameter(
+            parameters["path", name] = OperationParameter(
                 name=name, place="path", schema={"type": "string"}, is_required=f"{{/{name}" not in path
             )
-    return tuple(found.values())
+    return tuple(parameters.values())
 
 
 def find_path_variables(path: str) -> dict[str, str]:
@@ -100,19 +106,19 @@ def read_credentials(
     requirements = operation.get("security", document.get("security"))
     if requirements is None and not _has_security(document):
         requirements = [{name: []} for name in schemes]  # documents forget to require what they declare
-    named = (
+    names = (
         [name for each in requirements if isinstance(each, Mapping) for name in each]
         if isinstance(requirements, list)
         else []
     )
     declared = {(each.place, each.name.lower()) for each in parameters}
-    found: dict[tuple[str, str], OperationParameter] = {}
-    for name in named:
+    credentials: dict[tuple[str, str], OperationParameter] = {}
+    for name in names:
         # OpenAPI 3.2: a requirement may be the URI of a scheme.
         credential = _read_scheme(nodes.resolve(schemes.get(name, {"$ref": name} if "#" in name else None)))
         if credential and (credential.place, credential.name.lower()) not in declared:
-            found.setdefault((credential.place, credential.name.lower()), credential)
-    return tuple(found.values())
+            credentials.setdefault((credential.place, credential.name.lower()), credential)
+    return tuple(credentials.values())
 
 
 def _has_security(document: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from chutes_wrappers.core.body_schemas import build_fallback_schema
@@ -19,14 +19,19 @@ def read_route_operation(route: Route) -> Operation:
     nodes = Nodes({"$defs": schema.get("$defs", {})})
     properties = nodes.find_properties(schema)
     variables = find_path_variables(route.target_path)
-    declared = {variables.get(each.name) for each in route.parameters if each.place == "path"}
+    in_query = find_path_variables(route.target_path.partition("?")[2])
+    declared = {
+        variables.get(each.name)
+        for each in route.parameters
+        if each.place == "path" or (each.place == "query" and each.name in in_query)
+    }
     undeclared = [name for name in dict.fromkeys(variables.values()) if name not in declared]
     return Operation(
         method=route.upstream_method,
         path=route.target_path,
         nodes=nodes,
         parameters=(
-            *(_read_parameter(each, properties.get(each.name)) for each in route.parameters),
+            *(_read_parameter(each, properties.get(each.name), in_query) for each in route.parameters),
             *(
                 OperationParameter(name=name, place="path", is_required=f"{{/{name}" not in route.target_path)
                 for name in undeclared
@@ -36,7 +41,7 @@ def read_route_operation(route: Route) -> Operation:
     )
 
 
-def _read_parameter(parameter: Parameter, schema: Any) -> OperationParameter:
+def _read_parameter(parameter: Parameter, schema: Any, in_query: Container[str]) -> OperationParameter:
     return OperationParameter(
         name=parameter.name,
         place=parameter.place,
@@ -48,7 +53,9 @@ def _read_parameter(parameter: Parameter, schema: Any) -> OperationParameter:
         ),
         formats={name: _read_part(part) for name, part in parameter.parts.items()},
         schema=schema,
-        is_required=parameter.required or parameter.place == "path",
+        is_required=parameter.required
+        or parameter.place == "path"
+        or (parameter.place == "query" and parameter.name in in_query),
         is_credential=parameter.credential,
     )
 

@@ -40,6 +40,15 @@ def test_undeclared_path_variables_are_parameters_and_unknown_path_parameters_ar
     ]
 
 
+def test_a_variable_in_the_query_of_a_path_may_be_a_query_parameter() -> None:
+    declared = {"in": "query", "name": "mode", "schema": {}}
+    assert read_declared("/a?mode={mode}&b={c}", declared) == [
+        {"name": "c", "in": "path", "required": True},
+        {"name": "mode", "in": "query", "required": True},
+    ]
+    assert read_declared("/{mode}?mode={mode}", declared)[0] == {"name": "mode", "in": "path", "required": True}
+
+
 def read_problems(*parameters: Any, path: str = "/a") -> list[str]:
     nodes, notes = collect_nodes({}, {"parameters": list(parameters)}, {})
     return [*notes, *read_parameters({}, nodes, path)[1]]

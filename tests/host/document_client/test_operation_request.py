@@ -269,6 +269,14 @@ def test_a_route_without_a_document_is_called_as_it_says() -> None:
     }
 
 
+def test_a_variable_in_the_query_of_a_path_may_be_a_query_parameter() -> None:
+    path, operation = "/x?mode={mode}&fixed=1", {"parameters": [make_parameter("mode", "query", {"example": "m"})]}
+    assert make_request(operation, {"mode": "a&b"}, path=path).target == "/x?mode=a%26b&fixed=1"
+    assert make_request(operation, {}, path=path).target == "/x?mode=m&fixed=1"
+    route = Route.model_validate({"path": path, "method": "GET", "parameters": [{"name": "mode"}]})
+    assert DirectClient().build_request(route, PORT, {"mode": "a"}).target == "/x?mode=a&fixed=1"
+
+
 def test_a_missing_path_value_is_an_error_and_other_keys_of_a_get_go_into_the_query_string() -> None:
     client = DirectClient()
     with pytest.raises(WrapperError, match="`id`"):
