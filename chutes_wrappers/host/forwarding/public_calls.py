@@ -37,7 +37,8 @@ def iter_calls(match: Match, call: TunnelCall) -> Iterator[CallValues]:
     if match.cord.public_method in BODILESS_METHODS:
         yield CallValues(query=tuple(query))
         return
-    secrets = {parameter.name for parameter in route.parameters if parameter.credential}
+    # The body keeps its own field of a shared name.
+    secrets = {parameter.name for parameter in route.parameters if parameter.credential and not parameter.shared}
     in_query = {parameter.name for parameter in route.parameters if parameter.place == "query" and not parameter.shared}
     names = [name for name, _ in query]
     for body in iter_bodies(route, call):

@@ -44,6 +44,7 @@ def get_with(**parameter: Any) -> dict[str, Any]:
         (get_with(name="tag", type="object", explode=False), "/a?tag=x,1,y,2"),
         (get_with(name="tag", type="object", style="deepObject"), "/a?tag%5Bx%5D=1"),
         (get_with(name="q", **{"in": "querystring"}), "/a?x=1&x=2"),
+        ({**get_with(name="q"), "target_path": "/a?q={q}&x=1"}, "/a?q=a%26b&x=1"),
         ({**GET, "path": "/p/{ids}", "parameters": [{"name": "ids", "in": "path", "type": "array"}]}, "/p/1,2%2C3"),
         ({**GET, "path": "/p/{ids}", "parameters": [{"name": "ids", "in": "path", "style": "label"}]}, "/p/.1"),
         ({**GET, "path": "/p/{ids}", "parameters": [{"name": "ids", "in": "path", "style": "matrix"}]}, "/p/;ids=1"),
@@ -153,6 +154,12 @@ def test_an_undeclared_authorization_is_left_out_and_named() -> None:
     exact = find_call(make_table(GET), make_call("GET", "/a", Authorization="Bearer k"))
     assert exact.lost_headers == ("authorization",)
     assert "Bearer" not in repr(exact)
+
+
+def test_a_credential_of_the_query_is_not_the_field_of_that_name_in_the_body() -> None:
+    route = {"parameters": [{"name": "key", "credential": True, "shared": True}]}
+    request = send(make_table(route), make_call("POST", "/a?key=q", b'{"x":1}', content_type=JSON))
+    assert (request.target, read_body(request)) == ("/a?key=q", (JSON, b'{"x":1}'))
 
 
 def test_a_credential_of_a_post_is_not_in_its_url() -> None:
