@@ -20,6 +20,8 @@ MAX_YAML_BYTES = 4 * 1024**2
 MAX_YAML_NODES = 500_000
 MAX_YAML_DEPTH = 200
 
+# Of an integer of 64 bits, with its sign.
+_MAX_DIGITS = 20
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -56,13 +58,17 @@ def parse_document(data: bytes, content_type: str = "") -> dict[str, Any]:
 def _parse_json(text: str) -> Any:
     try:
         value = json.loads(
-            text, parse_constant=lambda _: None, parse_float=_parse_finite, object_pairs_hook=_build_object
+            text,
+            parse_constant=lambda _: None,
+            parse_float=_parse_finite,
+            parse_int=_parse_integer,
+            object_pairs_hook=_build_object,
         )
         if _SURROGATE_ESCAPE.search(text):  # a lone surrogate cannot be encoded as UTF-8; it becomes "?"
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError as error:
         raise WrapperError("is nested too deeply") from error
-    except ValueError as error:  # JSONDecodeError, and an integer of thousands of digits
+    except ValueError as error:
         raise WrapperError(f"is not valid JSON: {error}") from error
     return value
 
@@ -77,6 +83,12 @@ def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         previous = result.get(key) if key.startswith("/") else None
         result[key] = {**previous, **value} if isinstance(previous, dict) and isinstance(value, dict) else value
     return result
+
+
+def _parse_integer(text: str) -> float | None:
+    """Return an integer; a float if it has more than 64 bits, which the SDK's JSON cannot have: no chute could be deployed."""
+    number = int(text) if len(text) <= _MAX_DIGITS else None
+    return number if number is not None and -(2**63) <= number < 2**64 else _parse_finite(text)
 
 
 def _parse_finite(text: str) -> float | None:
@@ -154,7 +166,7 @@ def _parse_scalar(text: str, *, plain: bool) -> Any:
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         if _INTEGER.fullmatch(text):
-            return int(text)
+            return _parse_integer(text)
         if _NUMBER.fullmatch(text):
             return _parse_finite(text)
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,8 +125,17 @@ def test_an_emoji_is_unchanged() -> None:
     assert parse_document(b'{"a": "\\ud83d\\ude00"}') == {"a": "😀"}
 
 
-def test_a_number_of_thousands_of_digits_is_rejected() -> None:
-    assert "is not valid JSON" in parse_error(b'{"a": ' + b"1" * 100_000 + b"}")
+@pytest.mark.parametrize("content_type", ["application/json", "application/yaml"])
+def test_an_integer_that_the_sdk_cannot_write_is_a_float(content_type: str) -> None:
+    text = f'{{"a": {2**64 - 1}, "b": {2**64}, "c": {-(2**63) - 1}, "d": {"1" * 400}}}'
+    document = parse_document(text.encode(), content_type)
+    assert document == {"a": 2**64 - 1, "b": 2.0**64, "c": -(2.0**63), "d": None}
+    assert [type(value) for value in document.values()] == [int, float, float, type(None)]
+    orjson.dumps(document)
+
+
+def test_a_number_of_thousands_of_digits_is_read() -> None:
+    assert parse_document(b'{"a": ' + b"1" * 100_000 + b"}") == {"a": None}
 
 
 @given(
@@ -141,7 +151,7 @@ def test_any_bytes_give_a_plain_document_or_an_error(data: bytes, content_type: 
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
