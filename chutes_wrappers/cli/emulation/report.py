@@ -30,6 +30,7 @@ _NO_EXAMPLE_LENGTH = 1000
 _COLUMNS = ("route", "encoding", "status", "media type", "bytes", "ms", "verdict")
 _MARKS = {"proven": "✓", "not proven": "?", "failing": "✗"}
 _MAX_NAMED_ROUTES = 5
+_MAX_REFUSALS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +58,8 @@ class Report:
     @property
     def refusals(self) -> list[Refusal]:
         """The refusals of examples by the service."""
-        found = list_refusals(self.outcomes, self.chute, self.header_variables)
-        return [replace(each, words=self.mask(each.words)) for each in found]
+        refusals = list_refusals(self.outcomes, self.chute, self.header_variables)
+        return [replace(each, words=self.mask(each.words)) for each in refusals]
 
     def mask(self, text: str) -> str:
         """Return ``text`` without the secrets that a service may have repeated."""
@@ -178,11 +179,17 @@ def _explain(
 
 def _explain_not_proven(report: Report) -> None:
     """Say why routes are not proven: what the service said, each of its sentences once, and other reasons."""
-    for refusal in report.refusals:
+    refusals = report.refusals
+    if len(refusals) > _MAX_REFUSALS:
+        refusals = sorted(refusals, key=lambda each: -len(each.routes))
+    for refusal in refusals[:_MAX_REFUSALS]:
         output.warning(refusal.format_title())
         if refusal.words:
             output.log(refusal.words)
         output.report_next_step(refusal.advice)
+    if further := refusals[_MAX_REFUSALS:]:
+        count = sum(len(each.routes) for each in further)
+        output.warning(f"the service gave {len(further)} other reasons for {count} routes: --json lists all of them")
     others: dict[str, list[Outcome]] = {}
     for outcome in report.outcomes:
         has_words = outcome.service_response is not None and outcome.service_response.status >= 400
@@ -213,14 +220,14 @@ def warn_about_probes(lines: Sequence[str]) -> None:
 
 def _build_row(outcome: Outcome) -> tuple[str, ...]:
     response = outcome.response
-    shown = response if response.status or outcome.service_response is None else outcome.service_response
+    result = response if response.status or outcome.service_response is None else outcome.service_response
     return (
         outcome.name,
         outcome.encoding,
-        str(shown.status or "-"),
-        shown.media_type or "-",
-        str(len(shown.body)),
-        f"{shown.seconds * 1000:.0f}",
+        str(result.status or "-"),
+        result.media_type or "-",
+        str(len(result.body)),
+        f"{result.seconds * 1000:.0f}",
         f"{_MARKS[outcome.verdict.kind]} {outcome.verdict.message}",
     )
 

@@ -45,5 +45,6 @@ FURTHER_PATHS = (
     "/api.json", "/docs/docs.yaml", "/assets/swagger.json",  # Ktor and aide, tapir, Play
     "/v2/docs/dataplane.json", "/v2/docs/modelrepository.json", "/seldon.json", "/api-description",  # MLServer, Seldon, TorchServe
     "/_localstack/swagger", "/server/specs/oas",  # LocalStack, Directus
+    "/__api__", "/v1/__api__",  # cornice and Kinto
     "/.well-known/api-catalog", "/.well-known/openapi.json",  # RFC 9727
 )  # fmt: skip

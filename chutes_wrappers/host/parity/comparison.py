@@ -123,6 +123,8 @@ def judge_service(service: HttpResponse, expected: int | None = None) -> Verdict
     """Return why the service's response to the example proves nothing, or None if it is the ``expected`` one or a success."""
     if service.problem_kind == "timeout":
         return _not_proven("no response in time", service)
+    if service.problem_kind == "broken":
+        return _not_proven("the service sent no complete response", service)
     if service.problem:
         return _not_proven("the service is not reachable", service)
     if expected is not None:

@@ -14,8 +14,8 @@ from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH
 from chutes_wrappers.host.modules.module_examples import Examples, find_referenced_routes, resolve_example
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.schema_examples import build_example_body
-from chutes_wrappers.host.parity.stories import StorySource, find_value, plan_stories, rank_in_story
+from chutes_wrappers.host.parity.schema_examples import build_all_properties, build_example_body
+from chutes_wrappers.host.parity.stories import StorySource, find_value, is_listed, plan_stories, rank_in_story
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +84,15 @@ class ExampleCalls:
         """Return the names of the cords whose responses may have values for ``cord``; without one its example has others."""
         return {source.source for source in self._stories.get(format_name(cord), ())}
 
-    def build_call(self, cord: PlannedCord, get_response: Callable[[str], HttpResponse]) -> PublicCall:
+    def build_call(
+        self,
+        cord: PlannedCord,
+        get_response: Callable[[str], HttpResponse],
+        get_request: Callable[[str], Mapping[str, Any] | None] = lambda name: None,
+    ) -> PublicCall:
         """Return the call of ``cord``; ``get_response`` returns the response of another by its name.
 
+        ``get_request`` returns the public JSON that was sent to it, None if that is its example.
         Raises ConfigurationError for a file of an example that cannot be read, and MissingValue for a pointer of an example
         that finds nothing.
         """
@@ -94,8 +100,21 @@ class ExampleCalls:
         if module_example is not None:
             example = resolve_example(module_example, self.folder, get_response)
         else:
-            example = {**self._build_own_example(cord), **self._find_story_values(cord, get_response)}
+            own = self._build_own_example(cord)
+            example = {**own, **self._find_story_values(cord, get_response, get_request, own)}
         return PublicCall(method=cord.public_method, path=cord.public_path, example=_set_stream_field(cord, example))
+
+    def build_fuller(self, cord: PlannedCord, example: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return ``example`` with all fields of the body, if it has none and the schema requires none; otherwise None.
+
+        Many services refuse to change an item without a field to change.
+        """
+        parameters = {each.name for each in cord.route.parameters}
+        if format_name(cord) in self.examples or not example.keys() <= parameters or cord.route.gradio is not None:
+            return None
+        fields = build_all_properties(cord.route.input_schema or {})
+        fuller = {**{name: value for name, value in fields.items() if name not in parameters}, **example}
+        return fuller if fuller.keys() > example.keys() else None
 
     @cached_property
     def _stories(self) -> dict[str, tuple[StorySource, ...]]:
@@ -103,7 +122,7 @@ class ExampleCalls:
         names = {format_name(cord) for cord in self.cords}
         suggested = plan_stories(self.cords)
         sources = {name: (*self.links.get(name, ()), *suggested.get(name, ())) for name in names - self.examples.keys()}
-        return {name: tuple(each for each in found if each.source in names) for name, found in sources.items() if found}
+        return {name: tuple(each for each in own if each.source in names) for name, own in sources.items() if own}
 
     def _build_own_example(self, cord: PlannedCord) -> dict[str, Any]:
         declared = self.document_examples.get(format_name(cord))
@@ -112,11 +131,22 @@ class ExampleCalls:
         headers = {each.name for each in cord.route.parameters if each.place == "header" and each.name.lower() in own}
         return {name: value for name, value in example.items() if name not in headers}
 
-    def _find_story_values(self, cord: PlannedCord, get_response: Callable[[str], HttpResponse]) -> dict[str, Any]:
+    def _find_story_values(
+        self,
+        cord: PlannedCord,
+        get_response: Callable[[str], HttpResponse],
+        get_request: Callable[[str], Mapping[str, Any] | None],
+        own: Mapping[str, Any],
+    ) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for source in self._stories.get(format_name(cord), ()):
             if source.parameter not in values:
-                value = find_value(source, get_response(source.source), self._build_source_example(source.source))
+                sent = get_request(source.source)
+                request = sent if sent is not None else self._build_source_example(source.source)
+                response = get_response(source.source)
+                value = find_value(source, response, request)
+                if source.is_default and is_listed(own.get(source.parameter), response):
+                    continue  # the service has what the example names
                 values |= {source.parameter: value} if value is not None else {}
         return values
 

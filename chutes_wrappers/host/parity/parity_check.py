@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any
 
 from chutes_wrappers.core.cord_plan import PlannedCord
@@ -29,6 +31,7 @@ from chutes_wrappers.host.parity.comparison import (
     normalize_content,
 )
 from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
+from chutes_wrappers.host.parity.varied_calls import is_conflict, vary_example
 from chutes_wrappers.runtime.call_errors import CallFailed
 
 CALL_TIMEOUT_S = 30.0
@@ -38,6 +41,8 @@ _ENDLESS_CALL_S = 10.0
 _LONGEST_END_S = 2.0
 _BREAK_S = 1.0
 _END_POLL_S = 0.2
+# Statuses of a service that lacks something in the request.
+_INVALID = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 _NOT_CALLED = HttpResponse(status=0)
 _OWN = "the module's own"
 SERVICE_ENDED = "the service ended during this call"
@@ -110,12 +115,14 @@ class ParityCheck:
     _outcomes: dict[int, Outcome] = field(default_factory=dict)
     _responses: dict[str, HttpResponse] = field(default_factory=dict)
     _service_responses: dict[str, HttpResponse] = field(default_factory=dict)
+    _requests: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _service_requests: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _called_names: set[str] = field(default_factory=set)
     _running: dict[str, int] = field(default_factory=dict)
     _last_called: PlannedCord | None = None
 
     @cached_property
-    def _ordered(self) -> list[PlannedCord]:
+    def _ordered_cords(self) -> list[PlannedCord]:
         return sort_by_need(self.calls.sort_cords(), self._find_needed)
 
     @property
@@ -133,10 +140,10 @@ class ParityCheck:
 
         Raises ConfigurationError for a file of an example that cannot be read.
         """
-        independent = [cord for cord in self._ordered if is_independent(cord, self._find_needed(cord))]
+        independent = [cord for cord in self._ordered_cords if is_independent(cord, self._find_needed(cord))]
         if self.parallel_calls > 1 and len(independent) > 1:
             self._run_parallel(independent)
-        for cord in self._ordered:
+        for cord in self._ordered_cords:
             if id(cord) not in self._outcomes:
                 self._keep(cord, self._check_cord(cord))
         for number, (method, path) in enumerate(self.module_cords, start=-len(self.module_cords)):
@@ -164,6 +171,7 @@ class ParityCheck:
     def _keep(self, cord: PlannedCord, outcome: Outcome) -> None:
         self._outcomes[id(cord)] = outcome
         self._responses[outcome.name] = outcome.response
+        self._requests[outcome.name] = outcome.call.example
         if outcome.service_response is not None:
             self._service_responses[outcome.name] = outcome.service_response
 
@@ -256,7 +264,9 @@ class ParityCheck:
                 cord, call, verdict=Verdict(kind="not proven", message=reason), is_excused=bool(rule.skip)
             )
         try:
-            call = self.calls.build_call(cord, lambda source: self._responses.get(source, _NOT_CALLED))
+            call = self.calls.build_call(
+                cord, lambda source: self._responses.get(source, _NOT_CALLED), self._requests.get
+            )
         except MissingValue as error:
             call = PublicCall(method=cord.public_method, path=cord.public_path, example={})
             return _build_outcome(cord, call, verdict=Verdict(kind="not proven", message=error.what))
@@ -277,14 +287,15 @@ class ParityCheck:
         return is_success and self._responses.get(name, _NOT_CALLED).status == 200
 
     def _compare_with_service(self, cord: PlannedCord, call: PublicCall, rule: CheckRule) -> Outcome:
+        direct = self._build_direct_example(cord, call, rule)
         try:
-            request = self.exchange.build_request(cord, self._build_direct_example(cord, call, rule))
+            request, service = self._call_service(cord, direct, rule)
         except (CallFailed, WrapperError, ValueError, KeyError, TypeError) as error:
             message = "cannot build a request to the service itself"
             return _build_outcome(cord, call, verdict=Verdict(kind="not proven", message=message, evidence=str(error)))
-        request = replace(request, headers=_merge_headers(request.headers, rule.headers))
+        if self._service_requests[format_name(cord)].keys() > direct.keys():
+            call = replace(call, example=self.calls.build_fuller(cord, call.example) or call.example)
         limit_s = rule.timeout_s or CALL_TIMEOUT_S
-        service = self.exchange.call_service(request, limit_s)
         refusal = judge_service(service, rule.status)
         if refusal is not None and (service.problem or is_service_failure(service)):
             # Through the platform it would count against the instance, and be sent again.
@@ -296,14 +307,56 @@ class ParityCheck:
         response = self.exchange.call_platform(call, _ENDLESS_CALL_S if is_endless else limit_s + service.seconds)
         if service.is_cut and not cord.stream and response.status == 200:  # it has an end: it only is slow
             service = self.exchange.read_service(request, limit_s)
-        verdict = self._judge(cord, call, rule, request, response, service)
+        if varied := self._vary_refused(cord, call, rule, response, service):
+            call = varied
+            response = self.exchange.call_platform(call, limit_s + service.seconds)
+        verdict = self._judge(cord, call, rule, request, response, service, has_other_values=varied is not None)
         return _build_outcome(cord, call, response=response, verdict=verdict, request=request, service=service)
+
+    def _call_service(
+        self, cord: PlannedCord, example: Mapping[str, Any], rule: CheckRule
+    ) -> tuple[DirectRequest, HttpResponse]:
+        """Call the service itself; if it has the item of the example already, once more with another."""
+        request, service = self._send_example(cord, example, rule)
+        varied = None
+        if rule.status is None and is_conflict(service.status, service) and self._is_made_up(cord):
+            varied = vary_example(cord, example, uuid.uuid4().hex[:8])
+        elif service.status in _INVALID and rule.status is None:
+            varied = self.calls.build_fuller(cord, example)
+        if varied is not None:
+            request, service = self._send_example(cord, varied, rule)
+        self._service_requests[format_name(cord)] = example if varied is None else varied
+        return request, service
+
+    def _send_example(
+        self, cord: PlannedCord, example: Mapping[str, Any], rule: CheckRule
+    ) -> tuple[DirectRequest, HttpResponse]:
+        request = self.exchange.build_request(cord, example)
+        request = replace(request, headers=_merge_headers(request.headers, rule.headers))
+        return request, self.exchange.call_service(request, rule.timeout_s or CALL_TIMEOUT_S)
+
+    def _vary_refused(
+        self, cord: PlannedCord, call: PublicCall, rule: CheckRule, response: HttpResponse, service: HttpResponse
+    ) -> PublicCall | None:
+        """Return the call of another item if the platform's was refused since the direct call has created it; else None."""
+        passed = find_service_status(response) if response.status == HTTPStatus.BAD_REQUEST else None
+        is_created = 200 <= service.status < 300 and rule.status is None and self._is_made_up(cord)
+        if not is_created or passed is None or not is_conflict(passed, response):
+            return None
+        varied = vary_example(cord, call.example, uuid.uuid4().hex[:8])
+        return replace(call, example=varied) if varied is not None else None
+
+    def _is_made_up(self, cord: PlannedCord) -> bool:
+        """Return whether the example of a cord is not the module's."""
+        return format_name(cord) not in self.calls.examples
 
     def _build_direct_example(self, cord: PlannedCord, call: PublicCall, rule: CheckRule) -> Mapping[str, Any]:
         """Return the example for the service; one with the response of another route has the service's own."""
         if not self._has_own_values(cord):
             return call.example
-        own = self.calls.build_call(cord, lambda source: self._service_responses.get(source, _NOT_CALLED))
+        own = self.calls.build_call(
+            cord, lambda source: self._service_responses.get(source, _NOT_CALLED), self._service_requests.get
+        )
         return _add_headers(cord, own.example, rule)
 
     def _judge(
@@ -314,11 +367,15 @@ class ParityCheck:
         request: DirectRequest,
         response: HttpResponse,
         service: HttpResponse,
+        *,
+        has_other_values: bool,
     ) -> Verdict:
-        has_own_values = self._has_own_values(cord)
+        has_own_values = has_other_values or self._has_own_values(cord)
         verdict = _compare_responses(cord, response, service, None if has_own_values else service, rule.status)
-        if verdict.kind != "failing" or has_own_values or not _may_depend_on_time(response, service):
+        if verdict.kind != "failing" or not _may_depend_on_time(response, service):
             return verdict
+        if has_own_values:
+            return self._judge_refused_values(cord, call, rule, response, service) or verdict
         limit_s = rule.timeout_s or CALL_TIMEOUT_S
         repeated = self.exchange.call_service(request, limit_s)
         verdict = _compare_responses(cord, response, service, repeated, rule.status)
@@ -328,6 +385,17 @@ class ParityCheck:
         # A time in the body may have changed only between the first two requests: then a second call returns the same body.
         again = self.exchange.call_platform(call, limit_s)
         return _compare_responses(cord, again, service, repeated, rule.status)
+
+    def _judge_refused_values(
+        self, cord: PlannedCord, call: PublicCall, rule: CheckRule, response: HttpResponse, service: HttpResponse
+    ) -> Verdict | None:
+        """Return the verdict on a refusal through the platform if the service refuses the platform's own values as well."""
+        if response.status != HTTPStatus.BAD_REQUEST:
+            return None
+        request = self.exchange.build_request(cord, call.example)
+        repeated = self.exchange.call_service(request, rule.timeout_s or CALL_TIMEOUT_S)
+        verdict = _compare_responses(cord, response, service, repeated, rule.status)
+        return verdict if verdict.kind == "not proven" else None
 
     def _check_module_cord(self, method: str, path: str) -> Outcome:
         name = f"{method} {path}"

@@ -192,8 +192,10 @@ class _Generator:
                 raise _Unsupported
             members.append(self._read_member())
         self._take()
-        found = "".join(members)
-        return self._choose("".join(each for each in _PREFERRED if each not in found) if is_negated else found)
+        characters = "".join(members)
+        if is_negated:
+            characters = "".join(each for each in _PREFERRED if each not in characters)
+        return self._choose(characters)
 
     def _read_member(self) -> str:
         first = self._read_single()

@@ -53,7 +53,12 @@ def list_refusals(outcomes: Sequence[Outcome], chute: str, variables: Sequence[s
         if is_refused and response is not None and not outcome.is_excused:
             key = response.status, _VARYING.sub("…", quote_words(response))
             groups.setdefault(key, []).append((outcome, response))
-    refusals = [_build_refusal(status, group, chute) for (status, _), group in groups.items()]
+    names = {
+        (each.cord.route.upstream_method, each.cord.route.target_path.rstrip("/")): each.name
+        for each in outcomes
+        if each.cord
+    }
+    refusals = [_build_refusal(status, group, chute, names) for (status, _), group in groups.items()]
     return [
         replace(each, advice=_advise_variables(variables)) if variables and _is_denied(each.status) else each
         for each in refusals
@@ -68,13 +73,15 @@ def _advise_variables(variables: Sequence[str]) -> str:
     return f"correct the value of {' or '.join(variables)}, which CHUTE_HEADERS sends, or the header that it is sent in"
 
 
-def _build_refusal(status: int, group: Sequence[tuple[Outcome, HttpResponse]], chute: str) -> Refusal:
+def _build_refusal(
+    status: int, group: Sequence[tuple[Outcome, HttpResponse]], chute: str, names: Mapping[tuple[str, str], str]
+) -> Refusal:
     outcomes = [outcome for outcome, _ in group]
     return Refusal(
         status=status,
         words=quote_words(group[0][1]),
         routes=tuple(dict.fromkeys(outcome.name for outcome in outcomes)),
-        advice=_advise(status, outcomes, [response for _, response in group], chute),
+        advice=_advise(status, outcomes, [response for _, response in group], chute, names),
     )
 
 
@@ -97,7 +104,13 @@ def _find_texts(value: Any, depth: int = 0) -> Iterator[str]:
         yield from ([f"{place}: {text}" for text in texts] if place else texts)
 
 
-def _advise(status: int, outcomes: Sequence[Outcome], responses: Sequence[HttpResponse], chute: str) -> str:
+def _advise(
+    status: int,
+    outcomes: Sequence[Outcome],
+    responses: Sequence[HttpResponse],
+    chute: str,
+    names: Mapping[tuple[str, str], str],
+) -> str:
     first = outcomes[0]
     if _is_denied(status):
         return _advise_credentials(outcomes, responses, chute)
@@ -115,7 +128,7 @@ def _advise(status: int, outcomes: Sequence[Outcome], responses: Sequence[HttpRe
         )
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE) and "{" in _target_path(first):
         return "the value in the path is made up; take one that exists, or one of another route's response:\n" + _paste(
-            first, _list_fields(first, responses[0], pointer=True)
+            first, _list_fields(first, responses[0], names)
         )
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         rule = _paste_rule(first, f'"status": {status}')
@@ -159,17 +172,29 @@ def _paste_rule(outcome: Outcome, rule: str) -> str:
     return f'    CHUTE_CHECKS = {{"{outcome.name}": {{{rule}}}}}'
 
 
-def _list_fields(outcome: Outcome, response: HttpResponse, *, pointer: bool = False) -> dict[str, Any]:
-    """Return the skeleton of an example: the fields that were sent, and those that the service named."""
+def _list_fields(
+    outcome: Outcome, response: HttpResponse, names: Mapping[tuple[str, str], str] | None = None
+) -> dict[str, Any]:
+    """Return the skeleton of an example: the fields that were sent, and those that the service named.
+
+    With ``names`` of the routes by method and target path, variables of the path have a value of another route, if there is one.
+    """
     hidden = {each.name for each in outcome.cord.route.parameters if each.credential} if outcome.cord else set()
     sent = {name: "…" if name in hidden else _shorten(value) for name, value in outcome.call.example.items()}
-    named = dict.fromkeys(_find_named_fields(response.json()), "…")
-    if not pointer or outcome.cord is None:
-        return dict([*{**sent, **named}.items()][:_MAX_FIELDS])
+    missing = dict.fromkeys(_find_named_fields(response.json()), "…")
+    if names is None or outcome.cord is None:
+        return dict([*{**sent, **missing}.items()][:_MAX_FIELDS])
     variables = [each.name for each in outcome.cord.route.parameters if each.place == "path"]
-    parent = _target_path(outcome).partition("/{")[0] or "/items"
-    source = {"answer_of": f"POST {parent}", "pointer": "/id"}
-    return {**sent, **dict.fromkeys(variables, source)}
+    return {**sent, **{name: _suggest_value(_target_path(outcome), name, names) for name in variables}}
+
+
+def _suggest_value(path: str, variable: str, names: Mapping[tuple[str, str], str]) -> Any:
+    """Return where the value of a path's variable may come from: the route that creates or lists such items."""
+    collection = path.partition("/{" + variable)[0]
+    if creating := names.get(("POST", collection)):
+        return {"answer_of": creating, "pointer": "/id"}
+    listing = names.get(("GET", collection))
+    return {"answer_of": listing, "pointer": "/0/id"} if listing else "…"
 
 
 def _shorten(value: Any) -> Any:

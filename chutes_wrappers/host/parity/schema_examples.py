@@ -80,6 +80,19 @@ def build_example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
+def build_all_properties(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value for each property of an object's ``schema``, also if it is not required; constants aside, up to 100."""
+    builder = ExampleBuilder(_look_up_in(schema))
+    properties = builder.resolve(schema).get("properties")
+    items = [*properties.items()][:_MAX_PROPERTIES] if isinstance(properties, Mapping) else []
+    values = {
+        name: builder.build(value)
+        for name, value in items
+        if not (isinstance(value, Mapping) and value.get("readOnly"))
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _look_up_in(schema: Mapping[str, Any]) -> Callable[[str], Any]:
     definitions = schema.get("$defs")
     return lambda reference: (

@@ -84,7 +84,7 @@ def test_the_value_of_a_credential_is_not_repeated() -> None:
 def test_a_made_up_id_can_come_from_another_response() -> None:
     route: dict[str, Any] = {"path": "/items/{id}", "parameters": [{"name": "id", "in": "path", "required": True}]}
     advice = refuse(404, {"detail": "no"}, example={"id": "hello"}, **route).advice
-    assert '{"id": {"answer_of": "POST /items", "pointer": "/id"}}' in advice
+    assert '{"id": "…"}' in advice  # no route creates or lists items
 
 
 def test_other_statuses_have_their_own_advice() -> None:

@@ -124,3 +124,52 @@ def test_headers_of_the_module_get_no_made_up_value() -> None:
     calls = ExampleCalls(cords=plan_cords([route], 8020).cords, examples={}, folder=Path(), header_names=header_names)
     assert calls.build_call(calls.cords[0], lambda name: NONE).example == {"q": "hello"}
     assert format_name(calls.cords[0]) == "GET /a"
+
+
+@pytest.mark.parametrize(
+    ("target", "source", "response", "expected"),
+    [
+        # A sibling that returns what a query names, a list beside the collection, and the kind of item in the name.
+        ("GET /job/status?job_id", "POST /job/submit", {"job_id": "j1"}, {"job_id": "j1"}),
+        ("POST /repository/models/{model_name}/load", "POST /repository/index", [{"name": "m1"}], {"model_name": "m1"}),
+        ("GET /runs/flow/{flow_id}", "POST /flows", {"id": "f1", "name": "n"}, {"flow_id": "f1"}),
+        ("GET /tenants/{tenant}", "POST /tenants", {}, {"tenant": "hello"}),
+        (
+            "GET /models/{model_name}/versions/{model_version}",
+            "GET /models",
+            [{"name": "m1", "version": "v1"}],
+            {"model_name": "m1", "model_version": "v1"},
+        ),
+    ],
+)
+def test_values_are_found_by_name(target: str, source: str, response: Any, expected: Any) -> None:
+    text, _, query = target.partition("?")
+    method, path = text.split()
+    declared = [{"name": query, "in": "query", "required": True}] if query else []
+    creator = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+    routes = [
+        Route.model_validate({"path": path, "method": method, "parameters": declared}),
+        Route.model_validate({"path": source.split()[1], "method": source.split()[0], "input_schema": creator}),
+    ]
+    cords = plan_cords(routes, 8020, expose=["parameters"]).cords
+    calls = ExampleCalls(cords=cords, examples={}, folder=Path())
+    example = calls.build_call(cords[0], lambda name: respond(response) if name == source else NONE).example
+    assert example.items() >= expected.items()
+
+
+@pytest.mark.parametrize(("models", "expected"), [(["gpt", "own"], "gpt"), (["own"], "own")])
+def test_a_model_that_the_service_lists_replaces_one_that_it_does_not(models: list[str], expected: str) -> None:
+    schema = {"type": "object", "required": ["model"], "properties": {"model": {"type": "string", "example": "gpt"}}}
+    routes = [Route(path="/chat", method="POST", input_schema=schema), Route(path="/v1/models", method="GET")]
+    cords = plan_cords(routes, 8020).cords
+    calls = ExampleCalls(cords=cords, examples={}, folder=Path())
+    listed = respond({"data": [{"id": name} for name in models]}, 200)
+    assert calls.build_call(cords[0], lambda name: listed).example == {"model": expected}
+
+
+def test_a_body_without_required_fields_can_have_all_of_them() -> None:
+    schema = {"type": "object", "properties": {"title": {"type": "string"}, "id": {"type": "string", "readOnly": True}}}
+    cords = plan_cords([Route(path="/notes", method="POST", input_schema=schema)], 8020).cords
+    calls = ExampleCalls(cords=cords, examples={}, folder=Path())
+    assert calls.build_fuller(cords[0], {}) == {"title": "hello"}
+    assert calls.build_fuller(cords[0], {"title": "x"}) is None
