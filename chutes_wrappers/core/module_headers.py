@@ -213,5 +213,5 @@ def add_default_headers(headers: Mapping[str, str], defaults: Mapping[str, str])
 
 def _merge_cookies(own: str, defaults: str) -> str:
     names = {pair.partition("=")[0].strip() for pair in own.split(";")}
-    kept = [pair.strip() for pair in defaults.split(";") if pair.partition("=")[0].strip() not in names]
-    return "; ".join(filter(None, [*kept, own]))
+    others = [pair.strip() for pair in defaults.split(";") if pair.partition("=")[0].strip() not in names]
+    return "; ".join(filter(None, [*others, own]))

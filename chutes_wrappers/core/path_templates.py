@@ -127,7 +127,7 @@ class _Normaliser:
         if end is None:
             self._written.append(character)
             end = position + 1
-        self._is_in_colon_segment = (self._is_in_colon_segment or character == ":") and "/" not in (character,)
+        self._is_in_colon_segment = (self._is_in_colon_segment or character == ":") and character != "/"
         return end
 
     def _read_braces(self, position: int) -> int | None:

@@ -95,7 +95,7 @@ class ServiceHeaders:
         """Return whether the module has any; the chute may have some nevertheless."""
         return bool(self._headers)
 
-    def are_those_of(self, module: Mapping[str, Any]) -> bool:
+    def has_headers_of(self, module: Mapping[str, Any]) -> bool:
         """Return whether the module with these globals has the same ``CHUTE_HEADERS``."""
         return read_module_headers(module) == self._headers
 
@@ -123,8 +123,8 @@ def read_service_headers(module: Mapping[str, Any], chute: Any = None) -> Servic
 
     def read_chute_headers() -> Mapping[str, Any]:
         owners = [reference()] if reference is not None else [_unpack(value) for value in module.values()]
-        found = (getattr(owner, "passthrough_headers", None) for owner in owners)
-        return next((headers for headers in found if isinstance(headers, Mapping) and headers), _NO_HEADERS)
+        all_headers = (getattr(owner, "passthrough_headers", None) for owner in owners)
+        return next((headers for headers in all_headers if isinstance(headers, Mapping) and headers), _NO_HEADERS)
 
     name = getattr(chute, "name", None) or module.get("CHUTE_NAME") or ""
     return ServiceHeaders(read_module_headers(module), read_chute_headers, chute_name=str(name))

@@ -55,8 +55,8 @@ def _find_key(parameter: Parameter, names: Container[str], values: Mapping[str, 
     if parameter.place != "header" or parameter.name in values:
         return parameter.name
     name = parameter.name.lower()
-    found = (key for key in values if isinstance(key, str) and key.lower() == name and key not in names)
-    return next(found, parameter.name)
+    keys = (key for key in values if isinstance(key, str) and key.lower() == name and key not in names)
+    return next(keys, parameter.name)
 
 
 def _parse_text(parameter: Parameter, text: str) -> Any:

@@ -38,7 +38,7 @@ def attach_headers(chute: Chute, module: Mapping[str, Any]) -> ServiceHeaders:
 
         @chute.on_startup(priority=_PRIORITY)  # type: ignore[untyped-decorator]  # the SDK has no types
         async def check_headers(self: Any) -> None:
-            if not headers.are_those_of(module):
+            if not headers.has_headers_of(module):
                 raise ConfigurationError(
                     "is set or changed after the routes are registered, so no service gets it",
                     where=HEADERS_VARIABLE,

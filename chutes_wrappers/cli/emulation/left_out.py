@@ -37,11 +37,11 @@ class LeftOut:
 def group_skipped(skipped: Iterable[SkippedRoute]) -> list[LeftOut]:
     """Return the reasons of ``skipped`` operations, the most frequent first."""
     counts: Counter[tuple[str, tuple[Category, ...]]] = Counter()
-    seen = set()
+    keys = set()
     for route in skipped:
         key = route.port, route.method, route.path
-        if key not in seen:
-            seen.add(key)
+        if key not in keys:
+            keys.add(key)
             counts[_find_reason(route)] += 1
     return [
         LeftOut(reason=reason, count=count, categories=categories)

@@ -135,8 +135,8 @@ def _read_documents(manifest: Manifest, chute: DeployedChute) -> dict[int, Servi
     documents = {}
     for port, urls in manifest.source.items():
         if port.isdigit():
-            found = [document for url in urls.split() for document in _read_document(chute, int(port), url)]
-            documents.update({int(port): ServiceDocuments(found)} if found else {})
+            read = [document for url in urls.split() for document in _read_document(chute, int(port), url)]
+            documents.update({int(port): ServiceDocuments(read)} if read else {})
     return documents
 
 

@@ -18,8 +18,8 @@ def list_examples(nodes: Nodes, node: Mapping[str, Any]) -> list[Any]:
     """
     if "example" in node:
         return [node["example"]]
-    named = [nodes.resolve(each) for each in get_mapping(node, "examples").values()]
-    values = [each[key] for each in named for key in ("dataValue", "value", "serializedValue") if key in each]
+    objects = [nodes.resolve(each) for each in get_mapping(node, "examples").values()]
+    values = [each[key] for each in objects for key in ("dataValue", "value", "serializedValue") if key in each]
     plain = node.get("examples") if isinstance(node.get("examples"), list) else []
     extension = [node[key] for key in ("x-example",) if key in node]
     extension += [*get_mapping(node, "x-examples").values()]

@@ -56,7 +56,7 @@ class DirectClient:
 
     def find_links(self, cords: Sequence[PlannedCord]) -> dict[str, tuple[StorySource, ...]]:
         """Return the sources of parameters that the documents' links declare, by the name of the cord that needs them."""
-        found: dict[str, tuple[StorySource, ...]] = {}
+        sources: dict[str, tuple[StorySource, ...]] = {}
         for port, document in self.documents.items():
             names = {
                 (cord.route.upstream_method, cord.route.target_path): format_name(cord)
@@ -66,15 +66,15 @@ class DirectClient:
             for link in document.list_links():
                 source, target = _find_name(names, link.source), _find_name(names, link.target)
                 if source and target:
-                    found[target] = (*found.get(target, ()), *_read_sources(link, source))
-        return found
+                    sources[target] = (*sources.get(target, ()), *_read_sources(link, source))
+        return sources
 
 
 def _find_name(names: Mapping[tuple[str, str], str], operation: tuple[str, str]) -> str | None:
     """Return the name of the cord for method and path of a document, whose path lacks the server's prefix."""
     method, path = operation
-    found = (name for (cord_method, target), name in names.items() if cord_method == method and target.endswith(path))
-    return min(found, key=len, default=None)
+    matches = (name for (cord_method, target), name in names.items() if cord_method == method and target.endswith(path))
+    return min(matches, key=len, default=None)
 
 
 def _read_sources(link: Link, source: str) -> tuple[StorySource, ...]:

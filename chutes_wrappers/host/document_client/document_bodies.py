@@ -61,11 +61,11 @@ def _strip_parameters(name: str) -> str:
 
 
 def _read_content(nodes: Nodes, content: Mapping[str, Mapping[str, Any]], *, is_required: bool) -> OperationBody | None:
-    named = {name: media for name, media in content.items() if "/" in name}
-    if not named:
+    media_types = {name: media for name, media in content.items() if "/" in name}
+    if not media_types:
         return None
-    name = min(named, key=_rank)
-    media, kind = named[name], classify_media_type(name)
+    name = min(media_types, key=_rank)
+    media, kind = media_types[name], classify_media_type(name)
     if _has_named_parts(nodes, name, media):
         kind = "multipart"
     schema = media.get("schema") if kind != "lines" else media.get("itemSchema", media.get("schema"))
@@ -76,7 +76,7 @@ def _read_content(nodes: Nodes, content: Mapping[str, Mapping[str, Any]], *, is_
         kind, name = "multipart", ""  # a file cannot be urlencoded
     return OperationBody(
         kind=kind,
-        content_type="" if "*" in name or _strip_parameters(name) in (*_MULTIPART, _FORM) else name,
+        content_type="" if "*" in name or name == _FORM or _strip_parameters(name) in _MULTIPART else name,
         media_range=name if "*" in name else "",
         schema=schema,
         is_wrapped=_is_wrapped(nodes, schema) if kind == "json" else None,

@@ -51,8 +51,8 @@ class Nodes:
         """Return the value at a reference, or None."""
         url, _, fragment = reference.partition("#")
         if fragment and not fragment.startswith("/"):
-            return self._named.get(f"#{fragment}")
-        target = self._named.get(url) or self._read_file(url) if url else self.document
+            return self._identified_schemas.get(f"#{fragment}")
+        target = self._identified_schemas.get(url) or self._read_file(url) if url else self.document
         for token in fragment.split("/")[1:]:
             key = unquote(token).replace("~1", "/").replace("~0", "~")
             if isinstance(target, Mapping):
@@ -64,9 +64,9 @@ class Nodes:
         return target
 
     @cached_property
-    def _named(self) -> dict[str, Any]:
+    def _identified_schemas(self) -> dict[str, Any]:
         """The schemas with an ``$id``, by that URL, and those with an anchor, by ``#`` and its name (JSON Schema 2020-12)."""
-        named: dict[str, Any] = {}
+        schemas: dict[str, Any] = {}
         pending, visited = [self.document], set()
         while pending:
             node: Any = pending.pop()
@@ -79,8 +79,8 @@ class Nodes:
                 if isinstance(node, Mapping)
                 else ()
             )
-            named |= {name: node for name in names if name not in ("", "#", *named)}
-        return named
+            schemas |= {name: node for name in names if name not in ("", "#", *schemas)}
+        return schemas
 
     def _read_file(self, url: str) -> Any:
         """Return the file at ``url``, with absolute paths in its references; None for a file that cannot be used."""
@@ -108,9 +108,9 @@ class Nodes:
 
     def iterate_parts(self, schema: Any) -> Iterator[dict[str, Any]]:
         """Yield a schema and everything that it is composed of: its target, ``allOf``, and its alternatives."""
-        pending, seen = [schema], 0
-        while pending and seen < _MAX_PARTS:
-            part, seen = self.resolve(pending.pop(0)), seen + 1
+        pending, count = [schema], 0
+        while pending and count < _MAX_PARTS:
+            part, count = self.resolve(pending.pop(0)), count + 1
             yield part
             for keyword in ("allOf", "anyOf", "oneOf"):
                 pending += get_list(part, keyword)

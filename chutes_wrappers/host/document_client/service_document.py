@@ -62,8 +62,8 @@ class ServiceDocument:
 
     def rank_operation(self, method: str, target_path: str) -> tuple[bool, int, str]:
         """Return how well the path of an operation of this document fits: of several documents, the highest rank is meant."""
-        found = self._find_best(method, target_path)
-        return found[:3] if found else (False, 0, "")
+        best = self._find_best(method, target_path)
+        return best[:3] if best else (False, 0, "")
 
     def _find_best(
         self, method: str, target_path: str
@@ -76,10 +76,10 @@ class ServiceDocument:
         return max(candidates, key=lambda candidate: candidate[:3], default=None)
 
     def _read_operation(self, method: str, target_path: str) -> Operation | None:
-        found = self._find_best(method, target_path)
-        if found is None:
+        best = self._find_best(method, target_path)
+        if best is None:
             return None
-        _, _, _, item, node = found
+        _, _, _, item, node = best
         parameters = read_parameters(self.nodes, item, node, target_path)
         return Operation(
             method=method,
@@ -102,9 +102,9 @@ class ServiceDocument:
         for method, path, node in operations:
             for target, parameters in self._iterate_links(node):
                 name = get_text(target, "operationId")
-                found = targets.get(name) or _parse_operation_reference(get_text(target, "operationRef"))
-                if found:
-                    links.append(Link(source=(method, path), target=found, parameters=parameters))
+                key = targets.get(name) or _parse_operation_reference(get_text(target, "operationRef"))
+                if key:
+                    links.append(Link(source=(method, path), target=key, parameters=parameters))
         return links
 
     def _iterate_links(self, node: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:

@@ -57,10 +57,10 @@ def _find_call(match: Match, call: TunnelCall) -> ExactCall:
         raise TunnelRequired(f"{match.cord.route.describe()} does not declare {', '.join(others)[:500]}")
     difference: str | None = None
     for values in iter_calls(match, call):
-        found = _find_difference(match, call, values)
-        if found is None:
+        next_difference = _find_difference(match, call, values)
+        if next_difference is None:
             return ExactCall(match=match, values=values, lost_headers=tuple(undeclared))
-        difference = difference or found
+        difference = difference or next_difference
     raise TunnelRequired(f"through {match.cord.route.describe()} {difference}")
 
 

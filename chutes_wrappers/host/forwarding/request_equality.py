@@ -50,10 +50,10 @@ def find_difference(route: Route, call: TunnelCall, request: UpstreamRequest, *,
 
 def _is_same_path(route: Route, path: str, sent: str, *, has_rest: bool) -> bool:
     has_lists = any(parameter.place == "path" and parameter.type for parameter in route.parameters)
-    kept = ";," if has_lists else ";"
+    delimiters = ";," if has_lists else ";"
     if has_rest:
         path, sent = path.replace("/", "%2F"), sent.replace("/", "%2F")
-    return normalise_path(path, kept) == normalise_path(sent, kept)
+    return normalise_path(path, delimiters) == normalise_path(sent, delimiters)
 
 
 def _find_pair_difference(route: Route, query: str, sent: str) -> str | None:
@@ -78,8 +78,8 @@ def _group(query: str, lists: set[bytes]) -> dict[bytes, list[Any]]:
 
 def _find_group_difference(ours: dict[bytes, list[Any]], theirs: dict[bytes, list[Any]]) -> str | None:
     names = (name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name))
-    found = next(names, None)
-    return None if found is None else found.decode("utf-8", "replace")
+    name = next(names, None)
+    return None if name is None else name.decode("utf-8", "replace")
 
 
 def _find_header_difference(route: Route, headers: Sequence[Header], request: UpstreamRequest) -> str | None:

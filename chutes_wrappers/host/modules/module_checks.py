@@ -119,11 +119,11 @@ def _build_rule(entry: Mapping[str, Any]) -> CheckRule:
 
 def _check_order(rules: CheckRules, where: str) -> None:
     for route in rules:
-        seen: list[str] = [route]
-        while (after := rules.get(seen[-1], NO_RULE).after) and after not in seen:
-            seen.append(after)
+        chain: list[str] = [route]
+        while (after := rules.get(chain[-1], NO_RULE).after) and after not in chain:
+            chain.append(after)
         if after:
-            raise _make_error(where, f"{' after '.join([*seen, after])} is a circle", "remove one 'after'")
+            raise _make_error(where, f"{' after '.join([*chain, after])} is a circle", "remove one 'after'")
 
 
 def _make_error(where: str, reason: str, next_step: str = _STEP) -> ConfigurationError:
