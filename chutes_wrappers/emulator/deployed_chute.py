@@ -91,7 +91,6 @@ class DeployedChute:
 
         Return the records of the latter. Without an instance the next call gets the platform's 503.
         """
-
         return self.prepare_call().disabled
 
     def prepare_call(self) -> CallPreparation:

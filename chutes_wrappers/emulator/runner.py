@@ -4,8 +4,8 @@ It uses the SDK's own loading, initialisation, middleware and server (SDK entryp
 on the platform. Here a key from the environment replaces it: for encryption, decryption and the check of the caller. The
 server of attestation evidence runs without evidence. Not emulated: TLS and HTTP/2, end-to-end encryption, jobs.
 
-This file is copied into containers of images that do not have our package. It imports our package only when it runs as a process of this
-machine, or where an image has it, and the SDK only when it runs.
+This file is copied into containers of images that do not have our package. It imports our package only as a process of this machine,
+or where an image has it. It imports the SDK only when it runs.
 """
 
 from __future__ import annotations
@@ -322,7 +322,7 @@ def _open_session() -> Any:
 
 
 def _make_connector() -> Any:
-    """Return the gateway's connector, which reads what only browsers read, or aiohttp's where our package is not, or is older."""
+    """Return the gateway's connector, which repairs responses; aiohttp's in an image without our package, or with an older one."""
     import aiohttp
 
     try:

@@ -40,8 +40,8 @@ def _iterate_values(parameter: Parameter, pair: StyledPair) -> Iterator[str]:
             yield text
         elif parameter.style == "cookie":
             raise CallFailed(
-                f"`{parameter.name}` cannot be sent as a cookie: RFC 6265 allows no spaces, quotes, commas, semicolons, "
-                "backslashes and characters beyond ASCII in it, and the service reads no percent-encoding",
+                f"`{parameter.name}` cannot be sent as a cookie: its style has no encoding, and RFC 6265 allows no spaces, "
+                "quotes, commas, semicolons, backslashes or characters beyond ASCII",
                 parameter=parameter.name,
             )
         else:

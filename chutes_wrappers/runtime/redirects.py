@@ -25,8 +25,7 @@ def is_own_host(host: str) -> bool:
 def find_redirect_target(url: str, location: str, ports: Collection[int]) -> str | None:
     """Return path and query of the ``Location`` in a response from ``url``, as sent; None when it leads to another service.
 
-    The same service is the one at the host of ``url`` (any name of this machine, if that is one) on one of ``ports``, or without
-    a port. Its scheme must be that of ``url``.
+    The same service has the scheme and the host of ``url``, and one of ``ports`` or none. All names of this machine are one host.
     """
     try:
         base, target = urlsplit(url), urlsplit(urljoin(url, location))

@@ -1,7 +1,7 @@
 """Heads of responses, as browsers and curl read them: what RFC 9110 and 9112 allow a client to repair is repaired. Pure.
 
-aiohttp refuses two equal Content-Lengths (RFC 9110, section 8.6), a length beside chunks (RFC 9112, section 6.3) and a space before
-a colon (RFC 9112, section 5.1). Services send them, and their usual clients do not notice.
+aiohttp refuses two equal Content-Lengths (RFC 9110, section 8.6) and a length beside chunks (RFC 9112, section 6.3). It also
+refuses a space before a colon (RFC 9112, section 5.1). Services send them, and their usual clients do not notice.
 """
 
 from __future__ import annotations

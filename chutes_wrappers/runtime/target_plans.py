@@ -35,7 +35,7 @@ class TargetPlan:
 
 @dataclass(frozen=True)
 class _Key:
-    """What a plan depends on. Parameters have no hash; those of one route are the same objects in every call."""
+    """What a plan depends on. Its hash leaves out the parameters: those of one path are nearly always the same objects."""
 
     target_path: str
     parameters: tuple[Parameter, ...]

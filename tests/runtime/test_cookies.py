@@ -29,7 +29,7 @@ def test_cookies_share_one_header() -> None:
 )
 def test_what_no_cookie_can_contain_is_percent_encoded_or_refused(text: str, sent: str) -> None:
     assert cookie({"a": text}) == f"a={sent}"
-    with pytest.raises(CallFailed, match="`a` cannot be sent as a cookie: RFC 6265"):
+    with pytest.raises(CallFailed, match="`a` cannot be sent as a cookie: its style has no encoding"):
         cookie({"a": text}, {"name": "a", "style": "cookie"})
 
 

@@ -17,6 +17,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key, require_api_key
+from chutes_wrappers.host.discovery.on_host import discover_running
 from chutes_wrappers.host.forwarding.chute_client import (
     Chute,
     ChuteAddress,
@@ -31,6 +32,7 @@ from chutes_wrappers.host.forwarding.transport import Transport
 from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
 from chutes_wrappers.host.http_sessions import is_local_host
 from chutes_wrappers.host.modules.definition import describe_staged_module
+from chutes_wrappers.host.modules.header_variables import resolve_headers
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_urls import build_chute_url
@@ -52,7 +54,7 @@ def forward(module: str, *, url: str | None, listen: Sequence[str], allowed: All
     for port in ports:
         check_free_port(port, flag="--listen")
     address = _resolve_address(facts, url)
-    manifest = module_preparation.find_manifest(facts) or Manifest()
+    manifest = _resolve_manifest(facts, address)
     cords = _list_cords(facts, manifest)
     has_tunnel = any(cord["public_api_path"] == PUBLIC_PATH for cord in cords)
     table = None if has_tunnel else _build_route_table(facts, manifest, {cord["path"] for cord in cords})
@@ -109,6 +111,17 @@ def _resolve_address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
     return address
 
 
+def _resolve_manifest(facts: ModuleFacts, address: ChuteAddress) -> Manifest:
+    """Return the module's manifest. ``--emulate`` without Docker writes none, but its services run on this machine."""
+    manifest = module_preparation.find_manifest(facts)
+    if manifest is not None or not address.is_emulated:
+        return manifest or Manifest()
+    output.report(f"{facts.manifest_path.name} is missing: discovering the routes of the services on this machine")
+    return discover_running(
+        facts.service_ports, headers=resolve_headers(facts), expose=facts.expose, report=output.report
+    )
+
+
 def _list_cords(facts: ModuleFacts, manifest: Manifest) -> list[dict[str, Any]]:
     with create_stage(facts, manifest, username=module_preparation.resolve_username()) as stage:
         cords: list[dict[str, Any]] = describe_staged_module(stage, output.report)["cords"]
@@ -118,9 +131,15 @@ def _list_cords(facts: ModuleFacts, manifest: Manifest) -> list[dict[str, Any]]:
 def _build_route_table(facts: ModuleFacts, manifest: Manifest, registered_paths: Collection[str]) -> RouteTable:
     """Return the routes with a registered cord, by internal path: the module's own cords replace others."""
     plan = plan_module_cords(facts, manifest, registered_paths)
+    if not plan.cords:
+        raise ConfigurationError(
+            f"the chute has no tunnel, and no route of its services is in {facts.manifest_path.name}",
+            where=str(facts.path),
+            next_step=f"run --discover {facts.name}, or add register_tunnel(chute, SERVICE_PORTS) and deploy the module again",
+        )
     output.warning(
-        f"{facts.path.name} registers no tunnel: what its {len(plan.cords)} routes cannot carry is refused, and of headers "
-        "and cookies they carry what they declare; add register_tunnel(chute, SERVICE_PORTS) to forward everything"
+        f"{facts.path.name} registers no tunnel: its {len(plan.cords)} routes carry the headers and cookies that they declare, "
+        "and a request with more is refused. Add register_tunnel(chute, SERVICE_PORTS) to forward everything"
     )
     return RouteTable(cord for cord in plan.cords if cord.internal_path in registered_paths)
 

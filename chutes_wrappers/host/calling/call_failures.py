@@ -44,8 +44,8 @@ def _select_service_step(status: int | None, name: str) -> str | None:
     """Return the next step for an error of the service in the chute; None if the body of the call may be the reason."""
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return (
-            "give the service's own credentials, which are missing or wrong: as the field of the call that the route has for "
-            "them (such as X-API-Key, or Authorization with the whole value), or with CHUTE_HEADERS in the module and "
+            "give the service's own credentials, which are missing or wrong. A field of the call may carry them, such as "
+            "X-API-Key, or Authorization with the whole value. Otherwise set CHUTE_HEADERS in the module, and "
             f"--secret {name} NAME"
         )
     if status is not None and _is_failure(status):

@@ -1,7 +1,7 @@
 """Values of HTTP as a client wrote them, in a form in which equal meanings are equal. Pure.
 
-The comparisons are those of the standards: percent-encoding (RFC 3986, section 6.2.2), query strings and forms (WHATWG URL,
-``application/x-www-form-urlencoded``), cookies (RFC 6265) and media types (RFC 9110, section 8.3). JSON that Python reads, and
+The comparisons are those of the standards. Percent-encoding is RFC 3986, section 6.2.2; query strings and forms are WHATWG URL,
+``application/x-www-form-urlencoded``. Cookies are RFC 6265, and media types RFC 9110, section 8.3. JSON that Python reads, and
 others read differently, is not valid here (RFC 8259, sections 4 and 6).
 """
 

@@ -43,16 +43,16 @@ class RouteTable:
     def iter_matches(self, port: int, method: str, path: str) -> Iterator[Match]:
         """Yield the routes for a request to ``port``, with the path of its request line: the most specific first.
 
-        After all others come the routes whose last variable takes the rest of the path: frameworks have variables with
-        slashes that no document shows (FastAPI's ``{name:path}``).
+        After all others come the routes whose last variable takes the rest of the path. Frameworks have variables with
+        slashes that no document shows, such as FastAPI's ``{name:path}``.
         """
         normalised = normalise_path(path, _DELIMITERS)
         for pattern in self._patterns:
             if (pattern.cord.port, pattern.cord.route.upstream_method) == (port, method) and (
                 match := pattern.path.fullmatch(normalised)
             ):
-                found = zip(pattern.names, match.groups(), strict=True)
-                values = {name: value for name, value in found if value is not None}
+                pairs = zip(pattern.names, match.groups(), strict=True)
+                values = {name: value for name, value in pairs if value is not None}
                 yield Match(cord=pattern.cord, path_values=values, has_rest=pattern.has_rest)
 
 

@@ -1,8 +1,8 @@
 """The headers of a request that a chute's routes do not declare: what may be left out, and what must not. Pure.
 
-A route carries its declared header and cookie parameters only. Of the others, those may be left out that describe the connection
-or the client, or state a preference that a server may ignore (RFC 9110, sections 7, 10.1, 12 and 13.2). Any other header may
-change what the service does, so that its request is refused.
+A route carries its declared header and cookie parameters only. Headers that describe the connection or the client may be left out.
+So may preferences that a server may ignore (RFC 9110, sections 7, 10.1, 12 and 13.2). Any other header may change what the
+service does, so its request is refused.
 """
 
 from __future__ import annotations

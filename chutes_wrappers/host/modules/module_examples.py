@@ -1,8 +1,8 @@
 """Examples of calls to a module's routes: ``CHUTE_EXAMPLES``.
 
 ``{"POST /speak": {"text": "SOS"}, "POST /hear": {"file": {"answer_of": "POST /speak"}}}``: a public method and path → the JSON
-object that a caller sends. ``{"answer_of": ROUTE}`` is replaced with another route's response as a file, with a
-``"pointer": "/id"`` (RFC 6901) with that value of its JSON, and ``{"content_of": PATH}`` with a file beside the module.
+object that a caller sends. ``{"answer_of": ROUTE}`` is replaced with another route's response as a file. With a
+``"pointer": "/id"`` (RFC 6901) it is that value of its JSON. ``{"content_of": PATH}`` is replaced with a file beside the module.
 """
 
 from __future__ import annotations
