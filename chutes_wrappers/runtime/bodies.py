@@ -156,7 +156,7 @@ def _encode_lines(body: Any, request: RequestFormat) -> Body:
     if not isinstance(items, list):
         raise CallFailed('this route expects a list of JSON values: {"body": […]} and its parameters')
     content_type = request.content_type or LINES_TYPE
-    start = "\x1e" if parse_essence(content_type) == "application/json-seq" else ""
+    start = "\x1e" if parse_essence(content_type).endswith("json-seq") else ""
     data = "".join(f"{start}{format_json(item)}\n" for item in items).encode()
     return Body(make=lambda: data, content_type=content_type)
 

@@ -156,6 +156,11 @@ OPERATIONS = (
             ("a path that is encoded", "/a%20b", {}, "/a%20b"),
             ("a path with a slash at its end", "/x/", {}, "/x/"),
             ("a verb after a colon", "/x/{id}:run", {"id": "7"}, "/x/7:run"),
+            ("a variable with slashes: `{id+}`", "/x/{id+}", {"id": "a/b"}, "/x/a/b"),
+            ("a variable with slashes: `{id:path}`", "/x/{id:path}", {"id": "a/b"}, "/x/a/b"),
+            ("a variable with slashes: `{**id}`", "/x/{**id}", {"id": "a/b"}, "/x/a/b"),
+            ("a variable with a type: `{id:int}`, `<int:id>`", "/x/{id:int}/<int:n>", {"id": "7", "n": "8"}, "/x/7/8"),
+            ("a query in a path: `{?a,b}`", "/x{?a,b}", {"a": "7"}, "/x?a=7"),
             ("a variable that no parameter declares", "/x/{id}", {"id": "7"}, "/x/7"),
         )
     ),
@@ -234,6 +239,22 @@ OPERATIONS = (
         },
         call={"p": [1, 2]},
         request=get("/x?p=1,2"),
+    ),
+    Feature(
+        group="Reference",
+        name="`$dynamicRef`",
+        versions=V31,
+        method="post",
+        operation=sends(JSON, {"$ref": "#/components/schemas/s"}),
+        document={
+            "components": {
+                "schemas": {"s": {"$dynamicAnchor": "n", "type": "object", "properties": {"a": {"$dynamicRef": "#n"}}}}
+            }
+        },
+        call={"a": {"a": {}}},
+        request=post(JSON, b'{"a":{"a":{}}}'),
+        listed="input schema left out: the schema uses dynamic references",
+        limit="The manifest has no schema of the body",
     ),
     Feature(
         group="Reference",
@@ -348,6 +369,15 @@ OPERATIONS = (
         document={"components": {"securitySchemes": {"s": KEY}}},
         call={"X-API-Key": "k"},
         request=get("/x", X_API_Key="k"),
+    ),
+    Feature(
+        group="Security",
+        name="a cookie beside a cookie parameter",
+        versions=V3,
+        operation={"security": [{"s": []}], **takes(declare("a", "cookie", STRING))},
+        document={"components": {"securitySchemes": {"s": {**KEY, "in": "cookie", "name": "sid"}}}},
+        call={"a": "1", "sid": "k"},
+        request=get("/x", Cookie="a=1; sid=k"),
     ),
     Feature(
         group="Security",

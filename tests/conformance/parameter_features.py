@@ -123,7 +123,9 @@ def _path(name: str, parameter: dict[str, Any], value: Any, text: str, versions:
     )
 
 
-def _query(name: str, parameter: dict[str, Any], value: Any, query: str, versions: tuple[str, ...] = V3) -> Feature:
+def _query(
+    name: str, parameter: dict[str, Any], value: Any, query: str, versions: tuple[str, ...] = V3, listed: str = ""
+) -> Feature:
     return Feature(
         group="in: query",
         name=name,
@@ -131,6 +133,8 @@ def _query(name: str, parameter: dict[str, Any], value: Any, query: str, version
         operation=takes(parameter),
         call={} if value is None else {parameter["name"]: value},
         request=get(f"/x?{query}" if query else "/x"),
+        listed=listed,
+        limit="The document is not valid. The default style is sent" if listed else "",
     )
 
 
@@ -215,6 +219,13 @@ PARAMETERS = (
     _query("an object with properties that the schema does not name", declare("color", "query", {"type": "object", "additionalProperties": {}}), {"R": 1}, "R=1"),
     _query("`anyOf` with a list", declare("color", "query", {"anyOf": [{"type": "array"}, {"type": "null"}]}, explode=False), ARRAY, "color=blue,black,brown", V31),
     _query("an encoded value in `allowReserved`", declare("color", "query", STRING_SCHEMA, allowReserved=True), "a%2Fb", "color=a%2Fb"),
+    _path("`matrix`, an item that is empty", declare("color", "path", {"type": "array"}, style="matrix", explode=True), ["", "b"], ";color;color=b"),
+    _path("`label`, default explode", declare("color", "path", {"type": "array"}, style="label"), ARRAY, ".blue,black,brown"),
+    _query("an object in an object: JSON", declare("color", "query", {"type": "object"}), {"R": {"a": 1}}, "R=%7B%22a%22%3A1%7D"),
+    _query("`allowReserved`, items", declare("color", "query", {"type": "array"}, explode=False, allowReserved=True), ["a/b", "c:d"], "color=a/b,c:d"),
+    _query("a style that the place does not have", declare("color", "query", {"type": "array"}, style="simple"), ["a", "b"], "color=a&color=b", listed="style 'simple' is not one of form, spaceDelimited, pipeDelimited, deepObject: sent as form"),
+    _cookie("`cookie`, default explode", declare("color", "cookie", {"type": "array"}, style="cookie"), ARRAY, "color=blue; color=black; color=brown", V32),
+    _cookie("a value in quotes", declare("color", "cookie", STRING_SCHEMA), '"a"', 'color="a"'),
     _header("default style, array", declare("X-Color", "header", {"type": "array"}), ARRAY, "blue,black,brown"),
     _header("characters: nothing is encoded", declare("X-Color", "header", {"type": "string"}), "a b%/=", "a b%/="),
     _header("`content`: JSON", declare("X-Color", "header", content={JSON: {}}), {"a": [1]}, '{"a":[1]}'),

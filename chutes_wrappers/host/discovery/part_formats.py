@@ -16,6 +16,8 @@ _MAX_PARTS = 500
 _MAX_DEPTH = 10
 _BYTES = "application/octet-stream"
 _PLAIN = "text/plain"
+# The media types besides JSON in which the gateway writes objects; of none, it is JSON or has a style.
+_WRITTEN = ("application/x-www-form-urlencoded", _PLAIN, "")
 _STYLES: tuple[Style, ...] = ("form", "spaceDelimited", "pipeDelimited", "deepObject")
 _POSITIONAL = ("prefixEncoding", "itemEncoding")
 # OpenAPI gives Content-Type a field of its own; the gateway makes the other one of the field's name.
@@ -57,7 +59,10 @@ def read_part_formats(
             content_type = _read_content_type(entry, is_file=name in files)
             if not content_type and is_multipart and name not in files and "contentType" not in entry:
                 content_type = _find_default_content_type(shapes, properties.get(name))
-            fields["content_type"] = "" if content_type == _PLAIN else content_type
+            is_default = content_type == _PLAIN and not _find_default_content_type(shapes, properties.get(name))
+            fields["content_type"] = "" if is_default else content_type
+            if _is_unwritten(shapes, properties.get(name), content_type):
+                problems.append(f"no {content_type[:100]} is made of an object: callers send its text")
         notes += [f"field `{name[:100]}`: {problem}" for problem in problems]
         if any(fields.values()):
             formats[name] = PartFormat.model_validate(fields)
@@ -119,6 +124,13 @@ def _find_default_content_type(shapes: Shapes, schema: Any, depth: int = 0) -> s
         items = next((part["items"] for part in parts if "items" in part), None)
         return _find_default_content_type(shapes, items, depth + 1)
     return _BYTES if any(isinstance(part.get("contentEncoding"), str) for part in parts) else ""
+
+
+def _is_unwritten(shapes: Shapes, schema: Any, content_type: str) -> bool:
+    """Return whether a field is an object, and the gateway writes none in its media type."""
+    media_type = declared_media.parse_media_type(content_type)
+    is_object = _find_default_content_type(shapes, schema) == declared_media.JSON
+    return is_object and not declared_media.is_json(media_type) and media_type not in _WRITTEN
 
 
 def _read_headers(document: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:

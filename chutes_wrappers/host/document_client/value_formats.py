@@ -12,12 +12,14 @@ from chutes_wrappers.host.document_client.operation import ValueFormat
 
 # RFC 3986: what a query string may contain besides letters, digits and "-._~", without what separates its fields.
 _RESERVED_IN_QUERY = "/?:@!$'()*,;"
+_QUERY_STYLES = ("form", "spaceDelimited", "pipeDelimited", "tabDelimited", "deepObject", "cookie")
 _DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 _ESCAPE = re.compile(r"(%[0-9A-Fa-f]{2})")
 # RFC 3986: what a segment of a path may contain as well.
 _RESERVED_IN_PATH = ":@!$&'()*+,;="
-# RFC 6265, section 4.1.1: what a cookie's value cannot contain.
-_NO_COOKIE_TEXT = re.compile(r"[^\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]")
+# RFC 6265, section 4.1.1: a cookie's value, which may be in quotes.
+_COOKIE_OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
+_COOKIE_TEXT = re.compile(f'{_COOKIE_OCTETS}|"{_COOKIE_OCTETS}"')
 
 
 def to_text(value: Any) -> str:
@@ -31,7 +33,7 @@ def iterate_query(name: str, value: Any, value_format: ValueFormat) -> Iterator[
         is_form = "x-www-form-urlencoded" in value_format.content_type and isinstance(value, Mapping)
         yield _encode(name), _encode(_format_pairs(value) if is_form else to_text(value), value_format)
         return
-    style = value_format.style or "form"
+    style = value_format.style if value_format.style in _QUERY_STYLES else "form"
     explode = value_format.explode if value_format.explode is not None else style in ("form", "cookie")
     delimiter = _DELIMITERS.get(style, ",")
     if isinstance(value, Mapping):
@@ -106,8 +108,9 @@ def format_path_value(name: str, value: Any, value_format: ValueFormat, *, has_s
         text = delimiter.join(word for pair in pairs for word in pair)
     elif isinstance(value, list):
         if explode:
-            start = f"{name}=" if style == "matrix" else ""
-            return prefix + joiner.join(start + encode(item) for item in value)
+            items = [encode(item) for item in value]
+            named = [f"{name}={item}" if item else name for item in items] if style == "matrix" else items
+            return prefix + joiner.join(named)
         text = delimiter.join(encode(item) for item in value)
     else:
         text = encode(value)
@@ -143,4 +146,4 @@ def iterate_cookies(name: str, value: Any, value_format: ValueFormat) -> Iterato
 
 def _encode_cookie(value: Any) -> str:
     text = to_text(value)
-    return quote(text, safe="") if _NO_COOKIE_TEXT.search(text) else text
+    return text if _COOKIE_TEXT.fullmatch(text) else quote(text, safe="")

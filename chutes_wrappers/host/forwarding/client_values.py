@@ -27,7 +27,7 @@ def decode_path_value(parameter: Parameter, raw: str) -> str:
     separator = {"label": ".", "matrix": ";"}.get(style, ",") if explode else ","
     parts = text.split(separator)
     if parameter.type == "array":
-        items = [part.removeprefix(f"{parameter.name}=") if style == "matrix" else part for part in parts]
+        items = [_remove_name(parameter.name, part) if style == "matrix" else part for part in parts]
         return json.dumps([*map(unquote, items)])
     return _encode_object([part.partition("=")[::2] for part in parts] if explode else _pair(parts))
 
@@ -80,6 +80,11 @@ def _pair(parts: Sequence[str]) -> list[tuple[str, str]]:
 
 def _encode_object(pairs: Sequence[tuple[str, str]]) -> str:
     return json.dumps({unquote_plus(name): unquote_plus(value) for name, value in pairs})
+
+
+def _remove_name(name: str, part: str) -> str:
+    """Return the value of ``name=value``, or of the name alone, which is an empty one (RFC 6570, section 3.2.7)."""
+    return "" if part == name else part.removeprefix(f"{name}=")
 
 
 def _read_space(text: str) -> str:
