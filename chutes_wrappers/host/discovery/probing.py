@@ -167,6 +167,8 @@ class _PortProbe:
                 self._change.record()
             settles_in_s = self._change.changed_at + self._bounds.settle_s - now
             has_settled = state is _State.SETTLING and settles_in_s <= 0
+            if has_settled and await self._find_other_places():
+                continue
             if state is _State.KNOWN or has_settled or self._remaining_s <= 0:
                 await self._request_secured_path()
                 return self._build_finding()
@@ -201,7 +203,8 @@ class _PortProbe:
 
     async def _search(self) -> bool:
         """Search at all places, once: a service that is starting would be flooded. Return whether all responses were final."""
-        self._searches += 1
+        # Only searches of a service that responds are counted: others end at their first request.
+        self._searches += self._has_responded
         is_certain = await self._search_places(
             is_full=self._is_full_search_due and self._searches & (self._searches - 1) == 0
         )
@@ -209,6 +212,14 @@ class _PortProbe:
             await self._search_places(is_full=True)
             self._is_full_search_due = False
         return is_certain
+
+    async def _find_other_places(self) -> bool:
+        """Search the places that no search has reached yet, at the end. Return whether one has routes."""
+        if not self._is_full_search_due or self._no_response is not None:
+            return False
+        await self._search_places(is_full=True)
+        self._is_full_search_due = False
+        return self._result is not None and bool(self._result.operations.routes)
 
     async def _search_places(self, *, is_full: bool) -> bool:
         search = Search(
