@@ -25,6 +25,8 @@ from chutes_wrappers.runtime.launcher import build_service_argv, build_service_e
 
 _EXIT_POLL_S = 0.1
 _TAIL_LINES = 20
+# Of services that have started already.
+_LONGEST_RUNNING_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +81,33 @@ def discover_on_host(task: HostTask) -> Manifest:
     return manifest
 
 
+def discover_running(
+    ports: Sequence[int], *, headers: ModuleHeaders, expose: frozenset[Category], report: Report
+) -> Manifest:
+    """Return the manifest of the services that run on these ports of this machine; a port without a service has no routes."""
+    roots = {port: f"http://127.0.0.1:{port}" for port in ports if _is_in_use(port)}
+    services = [Service(port=port, root=root, headers=headers) for port, root in roots.items()]
+    bounds = Bounds(timeout_s=_LONGEST_RUNNING_S)
+    return composition.build_manifest(
+        asyncio.run(probe(services, bounds=bounds, report=report, expose=expose)), roots=roots
+    )
+
+
 def check_ports_free(ports: Sequence[int]) -> None:
     """Raise ConfigurationError for a port that is in use: the program there would be mistaken for the service."""
     for port in ports:
-        with socket.socket() as probe_socket:
-            probe_socket.settimeout(1)
-            if probe_socket.connect_ex(("127.0.0.1", port)) == 0:
-                raise ConfigurationError(
-                    f"port {port} is in use by another program on this machine",
-                    where="SERVICE_PORTS",
-                    next_step=f"stop that program (find it with ss -ltnp 'sport = :{port}'), or run the service in Docker",
-                )
+        if _is_in_use(port):
+            raise ConfigurationError(
+                f"port {port} is in use by another program on this machine",
+                where="SERVICE_PORTS",
+                next_step=f"stop that program (find it with ss -ltnp 'sport = :{port}'), or run the service in Docker",
+            )
+
+
+def _is_in_use(port: int) -> bool:
+    with socket.socket() as probe_socket:
+        probe_socket.settimeout(1)
+        return probe_socket.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _follow_output(process: processes.Process, tail: deque[str], log: Report) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
-from chutes_wrappers.host.discovery.on_host import HostTask, build_host_launch, discover_on_host
+from chutes_wrappers.core.module_headers import ModuleHeaders
+from chutes_wrappers.host.discovery.on_host import HostTask, build_host_launch, discover_on_host, discover_running
 from chutes_wrappers.host.discovery.probing import Bounds
 from tests.scenario import ROOT, find_free_port
+from tests.upstreams.scripted import json_reply, serve_script
 
 
 def build_task(entrypoint: str, ports: tuple[int, ...], folder: Path = ROOT, **environment: str) -> HostTask:
@@ -65,3 +67,13 @@ def test_a_service_without_routes_is_an_error_with_a_next_step() -> None:
         discover_on_host(
             build_task(f"exec {sys.executable} -m http.server --bind 127.0.0.1 {port}", (port,), ROOT / "tests")
         )
+
+
+def test_services_that_run_already_are_discovered_and_ports_without_one_have_no_routes() -> None:
+    document = {"openapi": "3.1.0", "paths": {"/greet": {"get": {"responses": {"200": {"description": "ok"}}}}}}
+    with serve_script({"/openapi.json": json_reply(document)}) as server:
+        port = int(server.root.rpartition(":")[2])
+        manifest = discover_running(
+            (port, find_free_port()), headers=ModuleHeaders(), expose=frozenset(), report=lambda line: None
+        )
+    assert [(route.method, route.path, route.port) for route in manifest.routes] == [("GET", "/greet", port)]
