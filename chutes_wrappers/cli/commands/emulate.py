@@ -40,7 +40,7 @@ from chutes_wrappers.host.modules.name_checks import check_names
 from chutes_wrappers.host.parity.comparison import is_readable
 from chutes_wrappers.host.parity.example_calls import ExampleCalls
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose, diagnose_ports
-from chutes_wrappers.host.parity.parity_check import Outcome
+from chutes_wrappers.host.parity.outcomes import Outcome
 from chutes_wrappers.host.parity.recording import Recorder
 from chutes_wrappers.host.parity.response_record import (
     CordRecord,

@@ -16,7 +16,7 @@ from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.guard_diagnosis import diagnose_guard, is_guard_missing
 from chutes_wrappers.host.parity.log_diagnosis import diagnose
-from chutes_wrappers.host.parity.parity_check import Outcome
+from chutes_wrappers.host.parity.outcomes import Outcome
 
 # As the run without the library took, and more: the library costs time, and the machine may be busy.
 _TIME_FACTOR = 2

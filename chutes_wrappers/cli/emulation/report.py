@@ -20,7 +20,7 @@ from chutes_wrappers.emulator.pod_limits import PROBE_FAILURE
 from chutes_wrappers.host.parity.comparison import EVENTS, KINDS, is_readable
 from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
-from chutes_wrappers.host.parity.parity_check import SERVICE_ENDED, Outcome
+from chutes_wrappers.host.parity.outcomes import SERVICE_ENDED, Outcome
 from chutes_wrappers.host.parity.refusals import Refusal, list_refusals
 from chutes_wrappers.host.platform_api.error_responses import mask_secrets
 

@@ -13,27 +13,34 @@ from typing import Any
 
 from chutes_wrappers.core.cord_plan import PlannedCord
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.platform_rules import BODILESS_METHODS
-from chutes_wrappers.core.routes import STREAM_SWITCH
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.modules.module_checks import NO_RULE, CheckRule, CheckRules
 from chutes_wrappers.host.modules.module_examples import MissingValue
 from chutes_wrappers.host.parity.call_order import is_independent, may_end_service, sort_by_need
 from chutes_wrappers.host.parity.comparison import (
     ENDLESS_TYPES,
-    EVENTS,
     HttpResponse,
     Verdict,
-    compare,
     find_service_status,
     is_service_failure,
     judge_service,
-    normalize_content,
 )
 from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
+from chutes_wrappers.host.parity.outcomes import (
+    EXCUSED,
+    NOT_CALLED,
+    SERVICE_ENDED,
+    Outcome,
+    build_outcome,
+    compare_responses,
+    judge_gradio_response,
+    judge_own_response,
+    may_depend_on_time,
+)
 from chutes_wrappers.host.parity.varied_calls import is_conflict, vary_example
 from chutes_wrappers.runtime.call_errors import CallFailed
 
+_OWN = "the module's own"
 CALL_TIMEOUT_S = 30.0
 # A response without an end cannot arrive as a complete one: that shows within this time.
 _ENDLESS_CALL_S = 10.0
@@ -43,42 +50,6 @@ _BREAK_S = 1.0
 _END_POLL_S = 0.2
 # Statuses of a service that lacks something in the request.
 _INVALID = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
-_NOT_CALLED = HttpResponse(status=0)
-_OWN = "the module's own"
-SERVICE_ENDED = "the service ended during this call"
-EXCUSED = "excused by CHUTE_CHECKS"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The result of one route. ``encoding`` names the body's encoding, and whether the response is streamed.
-
-    ``response`` is what the client received. ``fix`` is what to change in the route, empty if the route is not the cause.
-    ``cord`` is None for a cord of the module itself. ``service_response`` is the service's to the same ``request``, None
-    when it was not sent; with ``has_same_content`` the service returned the same content. ``is_excused``: the module says
-    that the route is not to be called.
-    """
-
-    call: PublicCall
-    encoding: str
-    response: HttpResponse
-    verdict: Verdict
-    fix: str = ""
-    cord: PlannedCord | None = None
-    request: DirectRequest | None = None
-    service_response: HttpResponse | None = None
-    has_same_content: bool = False
-    is_excused: bool = False
-
-    @property
-    def name(self) -> str:
-        """Public method and path."""
-        return f"{self.call.method} {self.call.path}"
-
-    @property
-    def service_status(self) -> int | None:
-        """The status of the service's response, None without one."""
-        return self.service_response.status if self.service_response is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,20 +231,20 @@ class ParityCheck:
         if rule.skip or missing:
             reason = f"{EXCUSED}: {rule.skip}" if rule.skip else f"the response of {missing} is missing"
             call = PublicCall(method=cord.public_method, path=cord.public_path, example={})
-            return _build_outcome(
+            return build_outcome(
                 cord, call, verdict=Verdict(kind="not proven", message=reason), is_excused=bool(rule.skip)
             )
         try:
             call = self.calls.build_call(
-                cord, lambda source: self._responses.get(source, _NOT_CALLED), self._requests.get
+                cord, lambda source: self._responses.get(source, NOT_CALLED), self._requests.get
             )
         except MissingValue as error:
             call = PublicCall(method=cord.public_method, path=cord.public_path, example={})
-            return _build_outcome(cord, call, verdict=Verdict(kind="not proven", message=error.what))
+            return build_outcome(cord, call, verdict=Verdict(kind="not proven", message=error.what))
         call = replace(call, example=_add_headers(cord, call.example, rule))
         if cord.route.gradio is not None:
             response = self.exchange.call_platform(call, rule.timeout_s or CALL_TIMEOUT_S)
-            return _build_outcome(cord, call, response=response, verdict=_judge_gradio_response(response))
+            return build_outcome(cord, call, response=response, verdict=judge_gradio_response(response))
         return self._compare_with_service(cord, call, rule)
 
     def _find_missing(self, cord: PlannedCord) -> str:
@@ -284,7 +255,7 @@ class ParityCheck:
     def _has_succeeded(self, name: str) -> bool:
         service = self._service_responses.get(name)
         is_success = service is None or 200 <= service.status < 300
-        return is_success and self._responses.get(name, _NOT_CALLED).status == 200
+        return is_success and self._responses.get(name, NOT_CALLED).status == 200
 
     def _compare_with_service(self, cord: PlannedCord, call: PublicCall, rule: CheckRule) -> Outcome:
         direct = self._build_direct_example(cord, call, rule)
@@ -292,17 +263,17 @@ class ParityCheck:
             request, service = self._call_service(cord, direct, rule)
         except (CallFailed, WrapperError, ValueError, KeyError, TypeError) as error:
             message = "cannot build a request to the service itself"
-            return _build_outcome(cord, call, verdict=Verdict(kind="not proven", message=message, evidence=str(error)))
+            return build_outcome(cord, call, verdict=Verdict(kind="not proven", message=message, evidence=str(error)))
         if self._service_requests[format_name(cord)].keys() > direct.keys():
             call = replace(call, example=self.calls.build_fuller(cord, call.example) or call.example)
         limit_s = rule.timeout_s or CALL_TIMEOUT_S
         refusal = judge_service(service, rule.status)
         if refusal is not None and (service.problem or is_service_failure(service)):
             # Through the platform it would count against the instance, and be sent again.
-            return _build_outcome(cord, call, verdict=refusal, request=request, service=service)
+            return build_outcome(cord, call, verdict=refusal, request=request, service=service)
         if may_end_service(cord.route.target_path) and self._has_ended(cord, _LONGEST_END_S):
             verdict = Verdict(kind="not proven", message=SERVICE_ENDED)
-            return _build_outcome(cord, call, verdict=verdict, request=request, service=service)
+            return build_outcome(cord, call, verdict=verdict, request=request, service=service)
         is_endless = service.is_cut and not cord.stream and service.media_type in ENDLESS_TYPES
         response = self.exchange.call_platform(call, _ENDLESS_CALL_S if is_endless else limit_s + service.seconds)
         if service.is_cut and not cord.stream and response.status == 200:  # it has an end: it only is slow
@@ -311,7 +282,7 @@ class ParityCheck:
             call = varied
             response = self.exchange.call_platform(call, limit_s + service.seconds)
         verdict = self._judge(cord, call, rule, request, response, service, has_other_values=varied is not None)
-        return _build_outcome(cord, call, response=response, verdict=verdict, request=request, service=service)
+        return build_outcome(cord, call, response=response, verdict=verdict, request=request, service=service)
 
     def _call_service(
         self, cord: PlannedCord, example: Mapping[str, Any], rule: CheckRule
@@ -355,7 +326,7 @@ class ParityCheck:
         if not self._has_own_values(cord):
             return call.example
         own = self.calls.build_call(
-            cord, lambda source: self._service_responses.get(source, _NOT_CALLED), self._service_requests.get
+            cord, lambda source: self._service_responses.get(source, NOT_CALLED), self._service_requests.get
         )
         return _add_headers(cord, own.example, rule)
 
@@ -371,20 +342,20 @@ class ParityCheck:
         has_other_values: bool,
     ) -> Verdict:
         has_own_values = has_other_values or self._has_own_values(cord)
-        verdict = _compare_responses(cord, response, service, None if has_own_values else service, rule.status)
-        if verdict.kind != "failing" or not _may_depend_on_time(response, service):
+        verdict = compare_responses(cord, response, service, None if has_own_values else service, rule.status)
+        if verdict.kind != "failing" or not may_depend_on_time(response, service):
             return verdict
         if has_own_values:
             return self._judge_refused_values(cord, call, rule, response, service) or verdict
         limit_s = rule.timeout_s or CALL_TIMEOUT_S
         repeated = self.exchange.call_service(request, limit_s)
-        verdict = _compare_responses(cord, response, service, repeated, rule.status)
+        verdict = compare_responses(cord, response, service, repeated, rule.status)
         is_repeatable = repeated.body == service.body and len(response.body) == len(service.body)
         if verdict.kind != "failing" or response.status != 200 or not is_repeatable:
             return verdict
         # A time in the body may have changed only between the first two requests: then a second call returns the same body.
         again = self.exchange.call_platform(call, limit_s)
-        return _compare_responses(cord, again, service, repeated, rule.status)
+        return compare_responses(cord, again, service, repeated, rule.status)
 
     def _judge_refused_values(
         self, cord: PlannedCord, call: PublicCall, rule: CheckRule, response: HttpResponse, service: HttpResponse
@@ -394,7 +365,7 @@ class ParityCheck:
             return None
         request = self.exchange.build_request(cord, call.example)
         repeated = self.exchange.call_service(request, rule.timeout_s or CALL_TIMEOUT_S)
-        verdict = _compare_responses(cord, response, service, repeated, rule.status)
+        verdict = compare_responses(cord, response, service, repeated, rule.status)
         return verdict if verdict.kind == "not proven" else None
 
     def _check_module_cord(self, method: str, path: str) -> Outcome:
@@ -406,41 +377,9 @@ class ParityCheck:
         self._report(name)
         if rule.skip:
             verdict = Verdict(kind="not proven", message=f"{EXCUSED}: {rule.skip}")
-            return Outcome(call=call, encoding=_OWN, response=_NOT_CALLED, verdict=verdict, is_excused=True)
+            return Outcome(call=call, encoding=_OWN, response=NOT_CALLED, verdict=verdict, is_excused=True)
         response = self.exchange.call_platform(call, rule.timeout_s or CALL_TIMEOUT_S)
-        return Outcome(call=call, encoding=_OWN, response=response, verdict=_judge_own_response(response, rule))
-
-
-def _build_outcome(
-    cord: PlannedCord,
-    call: PublicCall,
-    *,
-    verdict: Verdict,
-    response: HttpResponse = _NOT_CALLED,
-    request: DirectRequest | None = None,
-    service: HttpResponse | None = None,
-    is_excused: bool = False,
-) -> Outcome:
-    return Outcome(
-        call=call,
-        encoding=_describe_encoding(cord),
-        response=response,
-        verdict=verdict,
-        fix=_suggest_fix(cord, service) if verdict.kind == "failing" else "",
-        cord=cord,
-        request=request,
-        service_response=service,
-        has_same_content=service is not None and response.status == 200 and _has_same_content(response, service),
-        is_excused=is_excused,
-    )
-
-
-def _may_depend_on_time(response: HttpResponse, service: HttpResponse) -> bool:
-    """Return whether a second request to the service may explain a difference: it has changed, or the first call changed it."""
-    if response.problem:
-        return False
-    passed_status = find_service_status(response) if response.status == 400 else None
-    return response.status == 200 or passed_status not in (None, service.status)
+        return Outcome(call=call, encoding=_OWN, response=response, verdict=judge_own_response(response, rule))
 
 
 def _add_headers(cord: PlannedCord, example: Mapping[str, Any], rule: CheckRule) -> Mapping[str, Any]:
@@ -459,76 +398,3 @@ def find_undeclared_header(cord: PlannedCord, rule: CheckRule) -> str:
 def _merge_headers(headers: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
     names = {name.lower() for name in others}
     return {**{name: value for name, value in headers.items() if name.lower() not in names}, **others}
-
-
-def _judge_own_response(response: HttpResponse, rule: CheckRule) -> Verdict:
-    """Judge a response of a cord of the module itself, which has no service to compare with."""
-    if response.status == 200:
-        return Verdict(kind="proven", message="handled by the module itself")
-    if response.problem_kind == "timeout":
-        return Verdict(kind="not proven", message="no response in time", evidence=response.problem)
-    is_refusal = 400 <= response.status < 500
-    if rule.status is not None and rule.status == response.status:
-        return Verdict(kind="proven", message=f"handled by the module itself: {response.status}")
-    return Verdict(
-        kind="not proven" if is_refusal else "failing",
-        message=f"the module's own cord responded {response.status or response.problem}",
-        evidence=response.excerpt,
-    )
-
-
-def _compare_responses(
-    cord: PlannedCord,
-    response: HttpResponse,
-    service: HttpResponse,
-    repeated: HttpResponse | None,
-    expected: int | None,
-) -> Verdict:
-    if cord.route.stream == STREAM_SWITCH and not cord.stream and response.media_type == EVENTS:
-        # Of two cords on one path the platform uses the streaming one: its media type, our body (PLATFORM.md, section 3).
-        plain = replace(response, content_type=service.content_type)
-        verdict = compare(plain, service, repeated, stream=False, expected=expected)
-        return replace(verdict, message=f"{verdict.message}, as {EVENTS}")
-    return compare(response, service, repeated, stream=cord.stream, expected=expected)
-
-
-def _has_same_content(response: HttpResponse, service: HttpResponse) -> bool:
-    if response.is_cut or service.is_cut:
-        return False
-    # An empty response arrives as JSON with its status.
-    return not service.body or normalize_content(response) == normalize_content(service)
-
-
-def _judge_gradio_response(response: HttpResponse) -> Verdict:
-    """Judge a response of a Gradio app, which has another protocol: there is no response to compare with."""
-    if response.status == 200:
-        return Verdict(kind="proven", message="the app responded")
-    if response.problem_kind == "timeout":
-        return Verdict(kind="not proven", message="no response in time", evidence=response.problem)
-    if response.status == 400:
-        return Verdict(kind="not proven", message="the app refused the example", evidence=response.excerpt)
-    return Verdict(kind="failing", message=f"the app's response became {response.status}", evidence=response.excerpt)
-
-
-def _suggest_fix(cord: PlannedCord, service: HttpResponse | None) -> str:
-    if cord.route.native:
-        return 'the SDK\'s own passthrough supports only JSON requests and responses: remove "native" from the route'
-    if service is not None and service.is_cut and not cord.stream:
-        if service.media_type == EVENTS:
-            return 'set "stream": true for the route, so that its events arrive as they are produced'
-        name = format_name(cord)
-        return (
-            f"only the tunnel carries a {service.media_type} without an end. Add it, and excuse the route:\n"
-            "    register_tunnel(chute, SERVICE_PORTS)\n"
-            f'    CHUTE_CHECKS = {{"{name}": {{"skip": "it has no end, and is used through the tunnel"}}}}'
-        )
-    return ""
-
-
-def _describe_encoding(cord: PlannedCord) -> str:
-    route = cord.route
-    if route.native:
-        return "JSON, by the SDK's passthrough"
-    kind = "Gradio" if route.gradio else route.request_format.encoding
-    encoding = "query" if kind in ("json", "none") and cord.public_method in BODILESS_METHODS else kind
-    return f"{encoding}, streamed" if cord.stream else encoding

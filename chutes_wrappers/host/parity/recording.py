@@ -14,7 +14,7 @@ from chutes_wrappers.core.routes import STREAM_SWITCH
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.parity.comparison import EVENTS, HttpResponse, normalize_content
 from chutes_wrappers.host.parity.example_calls import PublicCall
-from chutes_wrappers.host.parity.parity_check import Outcome
+from chutes_wrappers.host.parity.outcomes import Outcome
 from chutes_wrappers.host.parity.response_record import RouteRecord
 from chutes_wrappers.host.parity.response_shapes import REST, describe_shape
 

@@ -14,7 +14,7 @@ from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.discovery.credentials import Refusal as DiscoveryRefusal
 from chutes_wrappers.host.discovery.credentials import list_credentials, suggest_header
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.parity_check import Outcome
+from chutes_wrappers.host.parity.outcomes import Outcome
 
 _MAX_WORDS = 300
 _MAX_ROUTES = 5

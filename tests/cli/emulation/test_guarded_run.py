@@ -17,7 +17,7 @@ from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.records import InstanceRecord, InstanceState
 from chutes_wrappers.host.parity.comparison import HttpResponse, Verdict
 from chutes_wrappers.host.parity.example_calls import PublicCall
-from chutes_wrappers.host.parity.parity_check import Outcome
+from chutes_wrappers.host.parity.outcomes import Outcome
 
 CALL = PublicCall(method="POST", path="/speak", example={"text": "SOS"})
 PROVEN = Outcome(

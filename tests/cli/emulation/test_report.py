@@ -21,7 +21,7 @@ from chutes_wrappers.core.exposure import find_filter_reason
 from chutes_wrappers.core.routes import Route, SkippedRoute
 from chutes_wrappers.host.parity.comparison import KINDS, HttpResponse, Verdict, VerdictKind
 from chutes_wrappers.host.parity.example_calls import PublicCall
-from chutes_wrappers.host.parity.parity_check import Outcome
+from chutes_wrappers.host.parity.outcomes import Outcome
 
 HIDDEN = find_filter_reason("/x/{id}") or ""
 AUTHORIZATION = "-H 'Authorization: Bearer k'"

@@ -16,7 +16,7 @@ from chutes_wrappers.host.modules.module_checks import parse_checks
 from chutes_wrappers.host.parity.comparison import EVENTS, HttpResponse, Verdict
 from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.http_exchange import send_request
-from chutes_wrappers.host.parity.parity_check import SERVICE_ENDED, Outcome
+from chutes_wrappers.host.parity.outcomes import SERVICE_ENDED, Outcome
 from tests.dev_chute import DevChute, dev_chute
 from tests.host.parity.scripted_ends import make_check
 from tests.upstreams.http_fixture import HttpFixture

@@ -13,7 +13,7 @@ from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity import recording
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.parity_check import Outcome
+from chutes_wrappers.host.parity.outcomes import Outcome
 from chutes_wrappers.host.parity.recording import Recorder, find_failure
 from chutes_wrappers.host.parity.response_record import RouteRecord
 from tests.host.parity.scripted_ends import make_check

@@ -11,7 +11,7 @@ from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity.comparison import HttpResponse, Verdict
 from chutes_wrappers.host.parity.example_calls import PublicCall
-from chutes_wrappers.host.parity.parity_check import Outcome
+from chutes_wrappers.host.parity.outcomes import Outcome
 from chutes_wrappers.host.parity.refusals import Refusal, list_refusals, quote_words
 
 
