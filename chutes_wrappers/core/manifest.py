@@ -148,6 +148,7 @@ def parse_routes(entries: Iterable[Any], *, where: str) -> tuple[Route, ...]:
 def merge_static_routes(manifest: Manifest, static: Iterable[Route]) -> tuple[Manifest, tuple[str, ...]]:
     """Add static routes that are not in the manifest; a duplicate of path and method is skipped.
 
+    Only its ``stream`` is kept if it has the same target: specifications often do not say that a response is an event stream.
     Returns the merged manifest, and a warning for each skipped route with another target.
     """
     routes = {route.key: route for route in manifest.routes}
@@ -162,6 +163,8 @@ def merge_static_routes(manifest: Manifest, static: Iterable[Route]) -> tuple[Ma
                 f"manifest already routes it to {known.port or 'the first port'}{known.target_path}; "
                 "give it another `path` to publish both"
             )
+        elif route.stream and not known.stream:
+            routes[route.key] = known.model_copy(update={"stream": route.stream})
     return manifest.model_copy(update={"routes": tuple(routes.values())}), tuple(warnings)
 
 

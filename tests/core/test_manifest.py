@@ -257,6 +257,19 @@ def test_static_duplicates_are_skipped_and_a_different_one_is_warned_about() -> 
     assert "POST /a" in warning
 
 
+def test_a_static_duplicate_can_say_that_the_response_is_a_stream() -> None:
+    manifest = Manifest(
+        routes=(Route(path="/events", method="GET", port=8020), Route(path="/other", method="GET", port=8020))
+    )
+    static = [
+        Route(path="/events", method="GET", stream=True),
+        Route(path="/other", method="GET", target_path="/elsewhere", stream=True),
+    ]
+    merged, warnings = merge_static_routes(manifest, static)
+    assert [(route.port, route.stream) for route in merged.routes] == [(8020, True), (8020, False)]
+    assert len(warnings) == 1
+
+
 def test_a_manifest_is_named_after_its_module() -> None:
     assert build_manifest_path("examples/deploy_x.py") == Path("examples/deploy_x.routes.json")
 
