@@ -22,10 +22,11 @@ from chutes_wrappers.runtime.files import (
     make_file_error,
     parse_file,
 )
-from chutes_wrappers.runtime.media_types import JSON_TYPE, encode_text, is_json, parse_essence
+from chutes_wrappers.runtime.media_types import FORM_TYPE, JSON_TYPE, encode_text, is_json, parse_essence
 from chutes_wrappers.runtime.styles import StyledPair, build_pairs, format_json, format_text, quote_in_form
 
 _PLAIN = PartFormat()
+_PLAIN_TEXT = "text/plain"
 _PART_HEADERS = frozenset({"content-disposition", "content-type", "content-length", "content-transfer-encoding"})
 
 
@@ -79,7 +80,19 @@ def _has_style(part: PartFormat) -> bool:
 def _build_plain(name: str, value: Any, part: PartFormat) -> Iterator[StyledPair]:
     """Yield one pair for each item of ``value``, as JSON where the part's type or the value says so."""
     for item in _iterate_items(value):
-        yield StyledPair(name, (format_json(item) if is_json(part.content_type) else format_text(item),))
+        yield StyledPair(name, (_format_item(name, item, _find_concrete_type(part)),))
+
+
+def _format_item(name: str, item: Any, content_type: str) -> str:
+    """Return ``item`` as text of its media type. Raises CallFailed for a list or an object that has no such text."""
+    media_type = parse_essence(content_type)
+    if is_json(media_type):
+        return format_json(item)
+    if not isinstance(item, (Mapping, list)) or media_type in ("", _PLAIN_TEXT):
+        return format_text(item)
+    if isinstance(item, Mapping) and media_type == FORM_TYPE:
+        return build_urlencoded(item, {}).decode()
+    raise CallFailed(f"`{name}` is sent as {content_type}: send its text", field=name)
 
 
 def _iterate_items(value: Any) -> Iterator[Any]:
@@ -136,7 +149,7 @@ def _find_concrete_type(part: PartFormat) -> str:
 
 def _build_text_part(name: str, value: Any, part: PartFormat) -> _Part:
     content_type = _find_concrete_type(part) or (JSON_TYPE if isinstance(value, (Mapping, list)) else "")
-    text = format_json(value) if is_json(content_type) else format_text(value)
+    text = _format_item(name, value, content_type)
     return _Part(name, encode_text(text, content_type, name), content_type, headers=_select_headers(part))
 
 

@@ -66,6 +66,14 @@ def test_a_form_has_its_fields_in_the_declared_styles() -> None:
     )
 
 
+@pytest.mark.parametrize("encoding", ["form", "multipart"])
+def test_an_object_in_a_media_type_that_is_not_written_is_an_error(encoding: str) -> None:
+    parts = {"f": {"content_type": "application/xml"}}
+    encode(encoding, {"f": "<a/>"}, parts=parts)
+    with pytest.raises(CallFailed, match="`f` is sent as application/xml: send its text"):
+        encode(encoding, {"f": {"a": 1}}, parts=parts)
+
+
 @pytest.mark.parametrize(
     ("part", "value", "pairs"),
     [
@@ -74,6 +82,7 @@ def test_a_form_has_its_fields_in_the_declared_styles() -> None:
         (JSON_PART, "text", [("f", '"text"')]),
         (JSON_PART, [{"x": 1}, {"x": 2}], [("f", '{"x":1}'), ("f", '{"x":2}')]),
         ({"content_type": "text/plain"}, "text", [("f", "text")]),
+        ({"content_type": "application/x-www-form-urlencoded"}, {"a": [1, 2], "b": "c d"}, [("f", "a=1&a=2&b=c+d")]),
         ({"style": "form"}, {"x": 1, "y": 2}, [("x", "1"), ("y", "2")]),
         ({"style": "pipeDelimited", "explode": False}, ["a", "b"], [("f", "a|b")]),
         ({"style": "spaceDelimited"}, ["a", "b"], [("f", "a b")]),

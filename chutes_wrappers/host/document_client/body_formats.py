@@ -106,10 +106,20 @@ def _iterate_form_field(name: str, value: Any, value_format: ValueFormat) -> Ite
     if is_styled and not value_format.content_type:
         yield from iterate_query(name, value, value_format)
         return
-    is_json = "json" in value_format.content_type
     for item in value if isinstance(value, list) else [value]:
-        text = encode_json(item).decode() if is_json else to_text(item)
+        text = _format_item(name, item, value_format.content_type).decode()
         yield quote(name, safe=""), quote(text, safe="")
+
+
+def _format_item(name: str, item: Any, content_type: str) -> bytes:
+    """Return a value in the media type of its field or part."""
+    if "json" in content_type:
+        return encode_json(item)
+    if isinstance(item, Mapping) and "x-www-form-urlencoded" in content_type:
+        return encode_form(item, {}).replace("%20", "+").encode()
+    if isinstance(item, (Mapping, list)) and content_type and not content_type.startswith("text/plain"):
+        raise WrapperError(f"`{name}` is {content_type}, and the call has no text for it")
+    return to_text(item).encode()
 
 
 def _encode_multipart(body: OperationBody, fields: Mapping[str, Any]) -> EncodedBody:
@@ -152,8 +162,7 @@ def _build_item_part(body: OperationBody, name: str, item: Any, value_format: Va
     content_type = value_format.content_type.split(",")[0].strip()
     if not content_type and isinstance(item, (Mapping, list)):
         content_type = "application/json"
-    is_json = "json" in content_type
-    content = encode_json(item) if is_json else to_text(item).encode()
+    content = _format_item(name, item, content_type)
     return _build_part(name, content, value_format, "" if "*" in content_type else content_type)
 
 

@@ -127,6 +127,7 @@ def test_headers_of_parts_are_sent_where_their_value_is_fixed() -> None:
         ({"a": {"explode": "no"}}, "field `a`: `explode` is not a boolean"),
         ({"a": {"headers": []}}, "field `a`: `headers` left out: it is not an object"),
         ({"a": {"encoding": {}}}, "field `a`: `encoding` left out"),
+        ({"a": {"contentType": "application/xml"}}, "field `a`: no application/xml is made of an object: callers send"),
     ],
 )
 def test_what_an_encoding_says_in_vain_is_named(encoding: Any, note: str) -> None:
