@@ -313,6 +313,7 @@ def _open_session() -> Any:
     known = inspect.signature(aiohttp.ClientSession.__init__).parameters  # of the image's version
     return aiohttp.ClientSession(
         connector=_make_connector(),
+        request_class=_find_request_class(),
         auto_decompress=True,
         timeout=aiohttp.ClientTimeout(total=None),
         skip_auto_headers=_AUTO_HEADERS,
@@ -331,6 +332,17 @@ def _make_connector() -> Any:
         return make_connector(is_shared=False)
     except (ImportError, TypeError):
         return aiohttp.TCPConnector(force_close=True)
+
+
+def _find_request_class() -> Any:
+    """Return the gateway's class of requests; aiohttp's in an image without our package, or with an older one."""
+    import aiohttp
+
+    try:
+        from chutes_wrappers.runtime.client_sessions import ExactRequest
+    except ImportError:
+        return aiohttp.ClientRequest
+    return ExactRequest
 
 
 def _start_request(session: Any, request: Any) -> Any:

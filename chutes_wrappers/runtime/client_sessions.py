@@ -23,6 +23,19 @@ _SUPPORTED_LIMITS = {
 }
 
 
+class _OtherMethods(set[str]):
+    """Every method but those whose requests have a content (RFC 9110, section 8.6)."""
+
+    def __contains__(self, method: object) -> bool:
+        return method not in ("POST", "PUT", "PATCH", "QUERY")
+
+
+class ExactRequest(aiohttp.ClientRequest):
+    """A request without the ``Content-Length: 0`` that aiohttp adds to a DELETE, and to each method that it does not know."""
+
+    GET_METHODS = _OtherMethods()
+
+
 def open_client_session(connector: aiohttp.BaseConnector, **options: Any) -> aiohttp.ClientSession:
     """Return a session without cookies, which takes every head of MAX_HEAD_BYTES.
 
@@ -31,6 +44,7 @@ def open_client_session(connector: aiohttp.BaseConnector, **options: Any) -> aio
     """
     settings: dict[str, Any] = {
         "cookie_jar": aiohttp.DummyCookieJar(),
+        "request_class": ExactRequest,
         "timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
         **_SUPPORTED_LIMITS,
         **options,

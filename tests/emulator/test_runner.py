@@ -55,7 +55,7 @@ def test_it_imports_our_package_only_as_a_process_of_this_machine_or_where_it_ca
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and "chutes_wrappers" in ast.unparse(function)
     }
-    assert users == {"_wrap_in_local_guard", "_set_launch_manifest", "_make_connector"}
+    assert users == {"_wrap_in_local_guard", "_set_launch_manifest", "_make_connector", "_find_request_class"}
 
 
 def run(folder: Path, **settings: str) -> subprocess.Popen[str]:
