@@ -29,8 +29,8 @@ from chutes_wrappers.host.document_client.value_formats import (
 
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
 _HAS_SLASHES = re.compile(r"\A[+*]|(?:[+*]|\.\.\.|:path)\Z")
-# RFC 9110, section 9.3: a body has no meaning there unless the service says so, so an empty one is none.
-_BODILESS_METHODS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+# RFC 9110, section 9.3: a body has a meaning there. With any other method, also those of WebDAV, an empty one is none.
+_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "QUERY"})
 _LITERAL = "/%:@!$&'()*+,;=~"
 
 
@@ -97,7 +97,7 @@ def _find_key(parameter: OperationParameter, example: Mapping[str, Any]) -> str:
 def _select_body_fields(operation: Operation, fields: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """Return the fields of the body, None if there is none, and the fields that go into the query string."""
     if operation.body is not None:
-        return (None if not fields and operation.method in _BODILESS_METHODS else fields), {}
+        return (None if not fields and operation.method not in _METHODS_WITH_BODY else fields), {}
     if operation.method in ("GET", "HEAD", "DELETE"):
         return None, fields
     return (fields or None), {}

@@ -38,7 +38,9 @@ def iter_bodies(route: Route, call: TunnelCall) -> Iterator[dict[str, Any]]:
     content_type = get_header(call.headers, "content-type")
     kind, _ = parse_media_type(content_type)
     encoding = route.request_format.encoding
-    if encoding == "binary":
+    if not call.body and not content_type and route.may_omit_body:
+        yield {}
+    elif encoding == "binary":
         data = pybase64.b64encode(call.body).decode("ascii")
         # Without a type a body is bytes (RFC 9110, section 8.3).
         yield {"data": data, "content_type": content_type or BINARY_TYPE}

@@ -14,6 +14,7 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.document_client.direct_client import DirectClient
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
+from chutes_wrappers.host.document_client.operation_request import build_request
 from chutes_wrappers.host.document_client.service_document import ServiceDocument
 from tests.host.document_client.documents import PORT, make_body, make_document, make_parameter, make_request
 
@@ -168,15 +169,20 @@ def test_parts_of_a_multipart_body_have_their_media_types() -> None:
         "type": "object",
         "properties": {"meta": OBJECT, "note": {"type": "string"}, "file": {"type": "string", "format": "binary"}},
     }
-    encoding = {"note": {"contentType": "text/markdown", "headers": {"X-Kind": {"schema": {"const": "n"}}}}}
+    encoding = {
+        "note": {"contentType": "text/markdown", "headers": {"X-Kind": {"schema": {"const": "n"}}}},
+        "inner": {"contentType": "application/x-www-form-urlencoded"},
+    }
     file = {"filename": 'a"b.wav', "content_type": "audio/wav", "data": base64.b64encode(b"RIFF").decode()}
     content = {"multipart/form-data": {"schema": schema, "encoding": encoding}}
-    request = make_request(make_body(content), {"meta": {"a": 1}, "note": "n", "file": file, "n": 3}, method="post")
+    fields = {"meta": {"a": 1}, "note": "n", "file": file, "n": 3, "inner": {"a": [1, 2], "b": "c d"}}
+    request = make_request(make_body(content), fields, method="post")
     assert read_parts(request) == {
         "meta": ("application/json", None, b'{"a":1}'),
         "note": ("text/markdown", None, b"n"),
         "file": ("audio/wav", "a%22b.wav", b"RIFF"),
         "n": (None, None, b"3"),
+        "inner": ("application/x-www-form-urlencoded", None, b"a=1&a=2&b=c+d"),
     }
     assert b"X-Kind: n\r\n" in request.body
 
@@ -212,6 +218,7 @@ def test_other_bodies() -> None:
         ({"application/jsonl": {}}, {"body": 1}, "a list as `body`"),
         ({"application/json": {"schema": {"type": "array"}}}, {"a": 1}, "`body`"),
         ({"text/plain; charset=ascii": {}}, {"text": "ü"}, "ascii"),
+        ({"multipart/form-data": {"encoding": {"a": {"contentType": "text/xml"}}}}, {"a": {}}, "`a` is text/xml"),
     ],
 )
 def test_what_a_body_cannot_have_is_an_error(content: dict[str, Any], fields: dict[str, Any], message: str) -> None:
@@ -289,3 +296,12 @@ def test_a_file_makes_the_body_of_a_route_without_a_format_multipart() -> None:
     file = {"filename": "a.txt", "data": "aGk="}
     request = DirectClient().build_request(Route(path="/x"), PORT, {"f": [file], "n": 1})
     assert read_parts(request) == {"f": ("application/octet-stream", "a.txt", b"hi"), "n": (None, None, b"1")}
+
+
+def test_an_empty_call_of_a_method_of_its_own_has_no_body() -> None:
+    operation = make_body({"application/json": {"schema": OBJECT}})
+    document = {**make_document({}), "paths": {"/x": {"additionalOperations": {"LINK": operation}}}}
+    link = ServiceDocument(document).find_operation("LINK", "/x")
+    assert link is not None
+    assert build_request(link, PORT, {}).body == b""
+    assert build_request(link, PORT, {"a": 1}).body == b'{"a":1}'

@@ -370,3 +370,9 @@ def test_a_delete_that_is_public_as_such_has_a_query_but_no_body() -> None:
     assert find_call(table, TunnelCall(port=8020, method="DELETE", target="/a?b=1")).values.query == (("b", "1"),)
     with pytest.raises(TunnelRequired, match="the body would be lost"):
         find_call(table, TunnelCall(port=8020, method="DELETE", target="/a?b=1", body=b"{}"))
+
+
+def test_a_request_without_a_body_to_a_route_that_may_have_text_gets_no_media_type() -> None:
+    route = {"target_method": "PROPFIND", "request": {"encoding": "text", "content_type": "application/xml"}}
+    request = send(make_table(route), make_call("PROPFIND", "/a"))
+    assert (request.headers, read_body(request)) == ({}, ("", b""))
