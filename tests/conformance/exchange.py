@@ -6,10 +6,10 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from typing import Any
+from typing import Any, TypeVar
 
 from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
 from chutes_wrappers.core.exposure import CATEGORIES
@@ -33,6 +33,7 @@ LOCATION = "/openapi.json"
 # What a connection needs.
 _FRAMING = {"host", "content-length", "connection", "transfer-encoding"}
 _SECONDS = 60
+_T = TypeVar("_T")
 
 
 def _write_json(value: Any) -> str:
@@ -48,9 +49,19 @@ def discover(document: Mapping[str, Any], port: int) -> tuple[Operations, tuple[
     reader = DocumentReader(
         _get_nothing, Service(port=port, root=f"http://127.0.0.1:{port}"), lambda line: None, frozenset(CATEGORIES)
     )
-    operations = asyncio.run(reader.read(json.loads(json.dumps(document)), LOCATION)).operations
+    operations = _complete(reader.read(json.loads(json.dumps(document)), LOCATION)).operations
     assert operations is not None
     return operations, plan_cords(operations.routes, port, expose=CATEGORIES).cords
+
+
+def _complete(work: Coroutine[Any, Any, _T]) -> _T:
+    """Return the result of ``work``, which waits for nothing: much faster than an event loop for each of 1,000 documents."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        result: _T = stop.value
+        return result
+    raise TypeError("it waits for something")
 
 
 def build_direct(document: Mapping[str, Any], route: Route, port: int, call: Mapping[str, Any]) -> DirectRequest:
@@ -63,6 +74,7 @@ def build_direct(document: Mapping[str, Any], route: Route, port: int, call: Map
 class Exchange:
     """Sends requests to the service, and returns each as it arrived."""
 
+    background: BackgroundLoop
     gateway: Gateway
     port: int = 0
     _seen: list[Request] = field(default_factory=list)
@@ -94,7 +106,7 @@ class Exchange:
             "timeout": _SECONDS,
             "sample": _SECONDS,
         }
-        response = asyncio.run(runner._send_direct_request(fields))
+        response = self.background.submit(runner._send_direct_request(fields)).result(_SECONDS)
         assert response.get("status") == 200, response
         return self._seen.pop()
 
@@ -119,7 +131,7 @@ class Exchange:
 def open_exchange() -> Iterator[Exchange]:
     """Yield an Exchange whose service listens until the block ends."""
     background = BackgroundLoop("conformance")
-    exchange = Exchange(Gateway(background))
+    exchange = Exchange(background, Gateway(background))
 
     async def listen() -> asyncio.Server:
         return await asyncio.start_server(exchange.serve, "127.0.0.1", 0)
