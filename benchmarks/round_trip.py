@@ -26,6 +26,8 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+from urllib3.util import SKIP_HEADER
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -52,7 +54,7 @@ _PORT = 18391
 _GATEWAY = Gateway(timeout_s=30)
 _AUTHORIZATION = "Bearer key"
 # The library would add them, and a mock chooses by Accept what it returns.
-_NO_OWN_HEADERS = dict.fromkeys(("Accept", "User-Agent"))
+_NO_OWN_HEADERS = {"Accept": None, "User-Agent": SKIP_HEADER, "Accept-Encoding": SKIP_HEADER}
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def _read_parameter(nodes: Nodes, node: Mapping[str, Any], name: str, place: Pla
         formats=read_encodings(nodes, media),
         schema=schema,
         is_required=(node.get("required") is True and not is_ignored) or place == "path",
+        is_expected=node.get("required") is True and place == "header" and name.lower() == "accept",
         is_credential=place == "header" and name.lower() == AUTHORIZATION.lower(),
         examples=(*list_examples(nodes, node), *list_examples(nodes, media)),
     )
@@ -104,7 +105,7 @@ def read_credentials(
     schemes = {**get_mapping(document, "securityDefinitions")}
     schemes |= get_mapping(get_mapping(document, "components"), "securitySchemes")
     requirements = operation.get("security", document.get("security"))
-    if requirements is None and not _has_security(document):
+    if requirements is None and not nodes.has_security:
         requirements = [{name: []} for name in schemes]  # documents forget to require what they declare
     names = (
         [name for each in requirements if isinstance(each, Mapping) for name in each]
@@ -119,11 +120,6 @@ def read_credentials(
         if credential and (credential.place, credential.name.lower()) not in declared:
             credentials.setdefault((credential.place, credential.name.lower()), credential)
     return tuple(credentials.values())
-
-
-def _has_security(document: Mapping[str, Any]) -> bool:
-    items = [item for item in get_mapping(document, "paths").values() if isinstance(item, Mapping)]
-    return any(isinstance(node, Mapping) and "security" in node for item in items for node in item.values())
 
 
 def _read_scheme(scheme: Mapping[str, Any]) -> OperationParameter | None:

@@ -27,6 +27,7 @@ class ValueFormat:
 class OperationParameter:
     """A parameter. ``examples`` are those that stand beside its schema. A credential is never made up.
 
+    ``is_expected``: declared as required, but by a declaration that OpenAPI 3 ignores: examples have it, callers need not.
     ``formats`` are those of the fields of a whole query string.
     """
 
@@ -36,6 +37,7 @@ class OperationParameter:
     formats: Mapping[str, ValueFormat] = field(default_factory=dict)
     schema: Any = None
     is_required: bool = False
+    is_expected: bool = False
     is_credential: bool = False
     examples: tuple[Any, ...] = ()
 

@@ -23,7 +23,8 @@ def build_example(operation: Operation) -> dict[str, Any]:
     values = {
         parameter.name: build_parameter_value(operation, parameter)
         for parameter in operation.parameters
-        if not parameter.is_credential and (parameter.is_required or _has_example(operation, parameter))
+        if not parameter.is_credential
+        and (parameter.is_required or parameter.is_expected or _has_example(operation, parameter))
     }
     return {**{name: value for name, value in values.items() if value is not None}, **fields}
 
@@ -31,8 +32,10 @@ def build_example(operation: Operation) -> dict[str, Any]:
 def build_parameter_value(operation: Operation, parameter: OperationParameter) -> Any:
     """Return the example of a parameter, else a value that its schema allows."""
     builder = ExampleBuilder(operation.nodes.look_up)
-    allowed = [value for value in parameter.examples if builder.allows(parameter.schema, value)]
-    value = allowed[0] if allowed else builder.build(parameter.schema if parameter.schema is not None else {})
+    selected = builder.select(parameter.schema, parameter.examples)
+    value = selected[0] if selected else builder.build(parameter.schema if parameter.schema is not None else {})
+    if parameter.is_expected and "/" not in str(value):
+        return "*/*"  # it is a list of media types
     if parameter.place == "header" and isinstance(value, str):
         return " ".join(value.split())  # a document may have it in several lines
     return "a" if parameter.place == "path" and value in ("", None, [], {}) else value
@@ -66,9 +69,8 @@ def _build_value(operation: Operation, body: OperationBody) -> Any:
     parsed = _parse_texts(body.examples) if body.kind == "json" else []
     # Without a type, JSON in a text is more likely than that text.
     candidates = [*body.examples, *parsed] if operation.nodes.find_types(body.schema) else [*parsed, *body.examples]
-    allowed = [value for value in candidates if builder.allows(body.schema, value)]
-    if allowed:
-        return allowed[0]
+    if selected := builder.select(body.schema, candidates):
+        return selected[0]
     return builder.build(
         {"type": "object", **body.schema}
         if body.kind != "lines" and body.schema == {}

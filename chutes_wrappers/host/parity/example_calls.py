@@ -14,7 +14,7 @@ from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH
 from chutes_wrappers.host.modules.module_examples import Examples, find_referenced_routes, resolve_example
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.schema_examples import build_all_properties, build_example_body
+from chutes_wrappers.host.parity.schema_examples import build_all_properties, build_example_body, select_property
 from chutes_wrappers.host.parity.stories import StorySource, find_value, is_listed, plan_stories, rank_in_story
 
 
@@ -147,7 +147,8 @@ class ExampleCalls:
                 value = find_value(source, response, request)
                 if source.is_default and is_listed(own.get(source.parameter), response):
                     continue  # the service has what the example names
-                values |= {source.parameter: value} if value is not None else {}
+                allowed = select_property(cord.route.input_schema or {}, source.parameter, value)
+                values |= {source.parameter: allowed[0]} if value is not None and allowed else {}
         return values
 
     def _build_source_example(self, name: str) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -35,6 +36,15 @@ _FORMAT_EXAMPLES = {
     "relative-json-pointer": "0",
     "regex": "^a",
     "decimal": "1.5",
+}
+# RFC 3339 and RFC 9562, as services check them: many also take a time without an offset.
+_FORMAT_PATTERNS = {
+    "date": re.compile(r"\d{4}-\d\d-\d\d"),
+    "date-time": re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?"),
+    "uuid": re.compile(r"(urn:uuid:)?[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}"),
+    "email": re.compile(r"[^@\s]+@[^@\s]+"),
+    "ipv4": re.compile(r"\d{1,3}(\.\d{1,3}){3}"),
+    "uri": re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+"),
 }
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (Mapping,),
@@ -122,7 +132,10 @@ def _read_length(node: Mapping[str, Any], keyword: str) -> int | None:
 
 
 def is_allowed(value: Any, node: Mapping[str, Any]) -> bool:
-    """Return whether a scalar is within the type, values, bounds, length and pattern of ``node``; of others, the type only."""
+    """Return whether a scalar is within the type, values, bounds, length, pattern and usual format of ``node``.
+
+    Of other values only type and values are compared.
+    """
     if value is None:
         return node.get("nullable") is True or "null" in _list_types(node) or not _list_types(node)
     if not any(_has_type(value, name) for name in _list_types(node)) and _list_types(node):
@@ -135,10 +148,27 @@ def is_allowed(value: Any, node: Mapping[str, Any]) -> bool:
         low, high = _read_length(node, "minLength"), _read_length(node, "maxLength")
         pattern = node.get("pattern")
         has_length = len(value) >= (low or 0) and (high is None or len(value) <= high)
-        return has_length and (not isinstance(pattern, str) or has_match(pattern, value))
+        return has_length and _has_format(value, node) and (not isinstance(pattern, str) or has_match(pattern, value))
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _is_within(value, node)
     return True
+
+
+def convert_scalar(value: Any, kind: str, text_format: Any) -> list[Any]:
+    """Return what a scalar of another type or format may mean: a number as a text, a time as a date, a text as a number."""
+    if isinstance(value, bool):
+        return []
+    if kind == "string" and isinstance(value, (int, float)):
+        return [str(value)]
+    if kind == "string" and isinstance(value, str):
+        return [value[:10]] if text_format == "date" else []
+    is_number = kind in ("integer", "number") and isinstance(value, str)
+    return [int(value)] if is_number and value.isascii() and value.isdigit() and len(value) < 16 else []
+
+
+def _has_format(text: str, node: Mapping[str, Any]) -> bool:
+    known = _FORMAT_PATTERNS.get(str(node.get("format")))
+    return known is None or known.fullmatch(text) is not None
 
 
 def _list_types(node: Mapping[str, Any]) -> list[str]:

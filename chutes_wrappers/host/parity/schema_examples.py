@@ -6,14 +6,14 @@ A specification may contain invalid, huge or recursive schemas. Each gives a val
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.core.body_schemas import build_fallback_schema
 from chutes_wrappers.core.path_templates import find_variables
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity.sample_files import make_sample_file
-from chutes_wrappers.host.parity.scalar_examples import build_number, build_text, is_allowed
+from chutes_wrappers.host.parity.scalar_examples import build_number, build_text, convert_scalar, is_allowed
 
 # A deeper schema is recursive.
 _MAX_DEPTH = 12
@@ -80,6 +80,12 @@ def build_example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
+def select_property(schema: Mapping[str, Any], name: str, value: Any) -> list[Any]:
+    """Return ``value`` as the property ``name`` of an object's ``schema`` may have it, maybe converted; or nothing."""
+    builder = ExampleBuilder(_look_up_in(schema))
+    return builder.select(_get_object(builder.resolve(schema), "properties").get(name, {}), [value])
+
+
 def build_all_properties(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value for each property of an object's ``schema``, also if it is not required; constants aside, up to 100."""
     builder = ExampleBuilder(_look_up_in(schema))
@@ -113,7 +119,7 @@ class ExampleBuilder:
         if self._size_left <= 0:
             return None
         node = self.resolve(schema)
-        examples = [value for value in _list_examples(node) if self.allows(schema, value)]
+        examples = self.select(schema, _list_examples(node), depth)
         self._size_left -= len(json.dumps(examples[0], default=str)) if examples else 1
         if depth > _MAX_DEPTH:
             return examples[0] if examples else None
@@ -129,6 +135,46 @@ class ExampleBuilder:
         self._size_left -= len(str(value))
         return value
 
+    def select(self, schema: Any, values: Sequence[Any], depth: int = 0) -> list[Any]:
+        """Return the first of ``values`` that ``schema`` allows, else the first that is allowed after a change; or none."""
+        for value in values:
+            if self.allows(schema, value):
+                return [value]
+        return next(([changed[0]] for value in values if (changed := self._adapt(schema, value, depth))), [])
+
+    def _adapt(self, schema: Any, value: Any, depth: int) -> list[Any]:
+        """Return ``value`` with other values where ``schema`` does not allow its own; nothing for another type of value."""
+        node = self.resolve(schema)
+        kind = _type_of(node)
+        if depth > _MAX_DEPTH or "enum" in node or "const" in node:
+            return []
+        if isinstance(value, Mapping) and kind == "object":
+            changed: Any = self._adapt_object(node, value, depth)
+        elif isinstance(value, list) and kind == "array":
+            high = node.get("maxItems")
+            items = [self._replace(node.get("items", {}), item, depth) for item in value[:_MAX_ITEMS]]
+            items = items[: high if isinstance(high, int) and high >= 0 else None]
+            changed = [*items, *self._build_array(node, depth)[len(items) :]]
+        else:
+            return [text for text in convert_scalar(value, kind, node.get("format")) if self.allows(schema, text)]
+        return [changed if self.allows(schema, changed) else value]
+
+    def _adapt_object(self, node: Mapping[str, Any], value: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        properties = _get_object(node, "properties")
+        is_closed = node.get("additionalProperties") is False and "patternProperties" not in node
+        required = _get_list(node, "required")
+        kept = {
+            name: self._replace(properties[name], child, depth) if name in properties else child
+            for name, child in value.items()
+            if (name in properties or not is_closed) and (child is not None or name in required)
+        }
+        return self._build_object(node, kept, depth)
+
+    def _replace(self, schema: Any, value: Any, depth: int) -> Any:
+        """Return ``value`` if ``schema`` allows it, maybe after a change; else another one."""
+        selected = self.select(schema, [value], depth + 1)
+        return selected[0] if selected else self.build(schema, depth + 1)
+
     def allows(self, schema: Any, value: Any, depth: int = 0) -> bool:
         """Return whether ``schema`` allows ``value``, as far as ``is_allowed`` checks it, by one of its alternatives."""
         self._checks_left -= 1
@@ -139,12 +185,30 @@ class ExampleBuilder:
         parts = {keyword: _get_list(schema, keyword) for keyword in ("allOf", "anyOf", "oneOf")}
         return (
             is_allowed(value, schema)
+            and self._allows_children(schema, value, depth)
             and all(self.allows(part, value, depth + 1) for part in parts["allOf"])
             and all(
                 any(self.allows(part, value, depth + 1) for part in parts[keyword])
                 for keyword in ("anyOf", "oneOf")
                 if parts[keyword]
             )
+        )
+
+    def _allows_children(self, schema: Mapping[str, Any], value: Any, depth: int) -> bool:
+        if isinstance(value, list):
+            low, high = schema.get("minItems", 0), schema.get("maxItems", len(value))
+            has_length = not (isinstance(low, int) and isinstance(high, int)) or low <= len(value) <= high
+            items = schema.get("items", {})
+            return has_length and all(self.allows(items, item, depth + 1) for item in value[:_MAX_ITEMS])
+        if not isinstance(value, Mapping):
+            return True
+        properties = _get_object(schema, "properties")
+        is_closed = schema.get("additionalProperties") is False and "patternProperties" not in schema
+        missing = [name for name in _get_list(schema, "required") if name not in value]
+        return (
+            all(_is_read_only(properties.get(name)) for name in missing if isinstance(name, str))
+            and not (is_closed and value.keys() - properties.keys())
+            and all(self.allows(child, value[name], depth + 1) for name, child in properties.items() if name in value)
         )
 
     def resolve(self, schema: Any) -> dict[str, Any]:
@@ -169,9 +233,7 @@ class ExampleBuilder:
 
     def _build_object(self, node: Mapping[str, Any], example: Mapping[str, Any], depth: int) -> dict[str, Any]:
         properties = {
-            name: child
-            for name, child in _get_object(node, "properties").items()
-            if not (isinstance(child, Mapping) and child.get("readOnly") is True)
+            name: child for name, child in _get_object(node, "properties").items() if not _is_read_only(child)
         }
         required = {name for name in _get_list(node, "required") if isinstance(name, str)}
         selected = [name for name, child in properties.items() if name in required or _has_example(child)]
@@ -305,6 +367,10 @@ def _list_examples(node: Mapping[str, Any]) -> list[Any]:
     examples = _get_list(node, "examples")
     singles = [node[key] for key in ("example", "x-example", "const", "default") if key in node]
     return [*examples, *singles, *_get_list(node, "enum")]
+
+
+def _is_read_only(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and schema.get("readOnly") is True
 
 
 def _is_null(schema: Any) -> bool:

@@ -70,6 +70,45 @@ def test_a_body_has_the_example_of_its_document(content: dict[str, Any], expecte
     assert {name: value if name != "data" else bool(value) for name, value in found.items()} == expected
 
 
+ITEM = {
+    "type": "object",
+    "required": ["id", "day", "place"],
+    "additionalProperties": False,
+    "properties": {
+        "id": {"type": "integer", "readOnly": True},
+        "day": {"type": "string", "format": "date"},
+        "time": {"type": "string"},
+        "place": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+        "note": {"type": "string"},
+        "kind": {"enum": ["a", "b"]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("example", "expected"),
+    [
+        ({"day": "2026-02-03", "place": ["x", "y"], "kind": "b"}, None),
+        ({"day": "2026-02-03T10:00:00Z", "place": [0, 0], "time": 76500},
+            {"day": "2026-02-03", "place": ["0", "0"], "time": "76500"}),
+        ({"day": "tomorrow", "place": ["x"], "kind": "c"}, {"day": "2026-01-01", "place": ["x", "hello"], "kind": "a"}),
+        ({"day": "2026-02-03", "place": ["x", "y", "z"], "note": None, "other": 1}, {"day": "2026-02-03", "place": ["x", "y"]}),
+        ({"note": ""}, {"day": "2026-01-01", "place": ["hello", "hello"], "note": ""}),
+    ],
+)  # fmt: skip
+def test_an_example_that_contradicts_its_schema_is_changed_where_it_does(example: Any, expected: Any) -> None:
+    content = {"application/json": {"schema": ITEM, "example": example}}
+    assert build({"requestBody": {"content": content}}) == (expected or example)
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [({"type": "string"}, "*/*"), ({"enum": ["text/plain", "text/csv"]}, "text/plain")],
+)
+def test_a_declared_accept_is_in_the_example_although_openapi_3_ignores_it(schema: Any, expected: str) -> None:
+    assert build({"parameters": [make_parameter("Accept", "header", schema, required=True)]}) == {"Accept": expected}
+
+
 def test_files_of_a_form_have_the_declared_media_type_and_number() -> None:
     properties = {
         "scan": {"type": "string", "contentMediaType": "application/pdf"},

@@ -74,6 +74,13 @@ def test_a_text_for_its_pattern_format_and_length(schema: dict[str, Any], expect
         ("b", {"enum": ["a"]}, False),
         ("a", {"const": "a", "pattern": "^b"}, False),
         ({}, {"type": "object"}, True),
+        ("2026-01-01T00:00:00Z", {"format": "date"}, False),
+        ("2026-01-01T00:00:00.5", {"format": "date-time"}, True),
+        ("2026-01-01", {"format": "date-time"}, False),
+        ("x1s2c932-2f70-3ds3-a3b5-2sfd46b12a18d", {"format": "uuid"}, False),
+        ("F81D4FAE7DEC11D0A76500A0C91E6BF6", {"format": "uuid"}, True),
+        ("example.org", {"format": "uri"}, False),
+        ("anything", {"format": "of a vendor"}, True),
     ],
 )
 def test_whether_a_schema_allows_a_value(value: Any, schema: dict[str, Any], expected: bool) -> None:

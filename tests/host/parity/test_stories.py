@@ -85,6 +85,21 @@ def test_a_list_helps_where_nothing_was_created() -> None:
     assert build_example("GET /pets/{id}", {"GET /pets": respond([])}, "GET /pets") == {"id": "1"}
 
 
+@pytest.mark.parametrize(("own_schema", "expected"), [
+    ({"type": "string"}, "5"),
+    ({"type": "integer"}, 5),
+    ({"enum": ["a"]}, "a"),
+    ({"type": "string", "pattern": "^x+$"}, "x"),
+])  # fmt: skip
+def test_a_value_is_used_as_far_as_the_schema_allows_it(own_schema: dict[str, Any], expected: Any) -> None:
+    schema = {"type": "object", "properties": {"id": own_schema}, "required": ["id"]}
+    routes = [Route(method="POST", path="/pets"), Route(method="GET", path="/pets/{id}", input_schema=schema)]
+    cords = plan_cords(routes, 8020, expose=["parameters"]).cords
+    calls = ExampleCalls(cords=cords, examples={}, folder=Path())
+    cord = next(cord for cord in cords if cord.route.upstream_method == "GET")
+    assert calls.build_call(cord, lambda name: respond({"id": 5})).example == {"id": expected}
+
+
 def test_a_name_that_the_caller_chose_is_in_the_request() -> None:
     documents = {"POST /user": {"username": "ann", "email": "e"}}
     example = build_example(
