@@ -82,6 +82,12 @@ class Nodes:
             schemas |= {name: node for name in names if name not in ("", "#", *schemas)}
         return schemas
 
+    @cached_property
+    def has_security(self) -> bool:
+        """Whether any operation of the document says which security schemes it needs."""
+        items = [self.resolve(item) for item in get_mapping(self.document, "paths").values()]
+        return any(isinstance(node, Mapping) and "security" in node for item in items for node in item.values())
+
     def _read_file(self, url: str) -> Any:
         """Return the file at ``url``, with absolute paths in its references; None for a file that cannot be used."""
         try:
