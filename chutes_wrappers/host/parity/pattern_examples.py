@@ -1,11 +1,14 @@
 """A text for a regular expression of a schema (``pattern``). Pure, and bounded for any expression.
 
 Supported is what patterns of specifications use: literals, classes, quantifiers, groups, alternatives, anchors, back-references.
-Look-arounds are skipped. Each candidate is checked with ``re``, so an unsupported expression has no example, and never a wrong one.
+Look-arounds are skipped. A candidate is checked with ``re``, so an unsupported expression has no example, and hardly a wrong one:
+only that of an expression with which ``re`` may never end is not checked.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 import re
 import string
 import warnings
@@ -23,6 +26,13 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
 _QUANTIFIER = re.compile(r"\{(\d*)(,?)(\d*)\}")
 _GROUP_START = re.compile(r"\?(?:P?<[A-Za-z_][A-Za-z0-9_]*>|:|[a-zA-Z-]+:|[a-zA-Z]+(?=\)))")
 # ECMA 262's spellings that Python does not have.
+# Of one search with ``re``, as a power of two: about a tenth of a second.
+_MAX_SEARCH_STEPS = 22
+_TOKEN = re.compile(
+    r"(?P<open>\((?:\?(?:P?<\w+>|<?[=!]|[a-zA-Z-]*:|))?)|(?P<repeat>(?:[*+?]|\{\d*,?\d*\})[?+]?)"
+    r"|(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.)",
+    re.DOTALL,
+)
 _DIALECT = ((re.compile(r"\(\?<([A-Za-z_])"), r"(?P<\1"), (re.compile(r"\\z|\\Z"), r"\\Z"))
 
 
@@ -32,20 +42,65 @@ def build_matching_text(pattern: str, min_length: int = 0, max_length: int | Non
     if expression is None:
         return None
     longest = _MAX_TEXT_LENGTH if max_length is None else max_length
+    unchecked = None
     for repetitions in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, min_length, 64, 0):
         try:
             text = _Generator(pattern, repetitions).build()
         except (_Unsupported, IndexError, RecursionError):
             return None
-        if min_length <= len(text) <= longest and expression.search(text):
+        if not min_length <= len(text) <= longest:
+            continue
+        if not _is_searchable(pattern, len(text)):
+            unchecked = text if unchecked is None else unchecked
+        elif expression.search(text):
             return text
-    return None
+    return unchecked
 
 
 def has_match(pattern: str, text: str) -> bool:
-    """Return whether ``pattern`` is in ``text``; True for an expression that Python cannot read."""
+    """Return whether ``pattern`` is in ``text``; True for an expression that Python cannot read, or not search in time."""
     expression = _compile(pattern)
-    return expression is None or len(text) > _MAX_TEXT_LENGTH or bool(expression.search(text))
+    if expression is None or len(text) > _MAX_TEXT_LENGTH or not _is_searchable(pattern, len(text)):
+        return True
+    return bool(expression.search(text))
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_searchable(pattern: str, length: int) -> bool:
+    """Return whether ``re`` searches a text of ``length`` characters in a bounded time: it backtracks, as in ``(a+)+$``."""
+    steps = [0.0 if pattern.startswith("^") else math.log2(max(length, 1))]
+    choices, last, last_choices = [0], 0.0, 0
+    for token in _TOKEN.finditer(pattern):
+        if token["open"]:
+            steps.append(0.0)
+            choices.append(0)
+        elif token["repeat"]:
+            low, high = _read_limits(token["repeat"], length)
+            inner = min(high * last, length * math.log2(last_choices + 2)) if last else 0.0
+            is_choice = high > low
+            steps[-1] += inner - last + math.log2(max(high - low, 0) + 1)
+            choices[-1] += is_choice
+            last, last_choices = inner + is_choice, last_choices + is_choice
+        elif token["other"] == ")" and len(steps) > 1:
+            last, last_choices = steps.pop(), choices.pop()
+            steps[-1] += last
+            choices[-1] += last_choices
+        else:
+            is_choice = token["other"] == "|"
+            steps[-1] += is_choice
+            choices[-1] += is_choice
+            last, last_choices = 0.0, 0
+    return sum(steps) <= _MAX_SEARCH_STEPS
+
+
+def _read_limits(quantifier: str, length: int) -> tuple[int, int]:
+    """Return how often a quantifier repeats at least and at most, in a text of ``length`` characters."""
+    if match := _QUANTIFIER.match(quantifier):
+        low = int(match[1][:6] or 0)
+        high = int(match[3][:6]) if match[3] else length if match[2] else low
+    else:
+        low, high = {"*": (0, length), "+": (1, length), "?": (0, 1)}[quantifier[0]]
+    return low, min(high, max(length, low))
 
 
 def _compile(pattern: str) -> re.Pattern[str] | None:

@@ -50,6 +50,36 @@ def test_the_length_is_kept() -> None:
     assert has_match("[", "anything")
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^(a+)+$",
+        "(a+a+)+b",
+        "(a|aa)+$",
+        "(a?){30}a{30}b",
+        "(.*)(.*)(.*)(.*)(.*)b",
+        "(?:(?:a{1,9}){1,9}){1,9}b",
+        r"([^\]]+\s?)*$",
+    ],
+)
+def test_a_search_that_may_never_end_is_left_out(pattern: str) -> None:
+    assert has_match(pattern, "a" * 300 + "!")
+    assert build_matching_text(pattern) is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("^[a-z0-9]+(?:-[a-z0-9]+)*$", "My App"),
+        ("^[^@]+@[^@]+\\.[^@]+$", "a@" + "b" * 40),
+        ("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "a" * 36),
+        ("^.{1,200}$", "a" * 400),
+    ],
+)
+def test_usual_patterns_are_searched(pattern: str, text: str) -> None:
+    assert not has_match(pattern, text)
+
+
 ATOMS = st.sampled_from(["a", "[b-d]", r"\d", r"\w", "[^x]", ".", "(e|f)", r"\.", "(?:gh)", r"[\s_]"])
 PARTS = st.builds("{}{}".format, ATOMS, st.sampled_from(["", "+", "*", "?", "{2}", "{1,3}", "{2,}", "+?"]))
 
