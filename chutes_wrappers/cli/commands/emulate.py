@@ -13,7 +13,7 @@ from loguru import logger
 
 from chutes_wrappers.cli import local_run, module_preparation, output
 from chutes_wrappers.cli.emulation import emulated_image, report
-from chutes_wrappers.cli.emulation.emulated_deployment import create_developer
+from chutes_wrappers.cli.emulation.emulated_deployment import Developer, create_developer
 from chutes_wrappers.cli.emulation.emulated_image import PreparedImage
 from chutes_wrappers.cli.emulation.guarded_run import GuardedRun, GuardedRunTask, run_with_guard
 from chutes_wrappers.cli.emulation.left_out import group_skipped
@@ -24,6 +24,7 @@ from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.cli.placement_warnings import check_placement
 from chutes_wrappers.core import program
 from chutes_wrappers.core.base_images import OLDER_FORGE, Forge, describe_forges, list_refused_targets
+from chutes_wrappers.core.cord_plan import CordPlan
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
@@ -41,6 +42,7 @@ from chutes_wrappers.host.parity.comparison import is_readable
 from chutes_wrappers.host.parity.example_calls import ExampleCalls
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose, diagnose_ports
 from chutes_wrappers.host.parity.outcomes import Outcome
+from chutes_wrappers.host.parity.parity_check import ParityCheck
 from chutes_wrappers.host.parity.recording import Recorder
 from chutes_wrappers.host.parity.response_record import (
     CordRecord,
@@ -67,7 +69,8 @@ class Options:
 
     ``no_guard`` leaves out the run under the guard library. ``keep_cache`` keeps the chute's /cache for the next run. An
     instance that writes more than ``disk_limit_bytes`` elsewhere is evicted. ``keeps_bodies``: the record of the responses
-    contains their bodies. ``lenient``: routes that are not proven do not count. ``allowed`` are hosts and origins in addition to those of the platform.
+    contains their bodies. ``lenient``: routes that are not proven do not count. ``allowed`` are hosts and origins in addition
+    to those of the platform.
     """
 
     no_docker: bool = False
@@ -121,29 +124,40 @@ def _emulate(module: str, options: Options, on_json: Callable[[], None] = lambda
         check_rule_names(facts.checks, _list_public_names(definition["cords"]), str(facts.path))
         refused = list_refused_targets(definition["image"]["bases"])
         (output.warning if refused else output.report)(describe_forges(refused))
-        user = stack.enter_context(
-            create_developer(
-                prepared,
-                username,
-                module=facts.path,
-                port=options.port,
-                buildah=options.buildah,
-                forge=options.forge,
-                disk_limit_bytes=options.disk_limit_bytes,
-                on_line=screen.add_line,
-                allowed=options.allowed,
-            )
-        )
+        user = stack.enter_context(_start_platform(prepared, username, facts, options, screen))
         user.build(stage, definition, debug=options.debug)
         chute = user.deploy(stage, definition, secrets)
         if options.keep_cache:
             cache = prepared.launcher.describe_cache(chute.record.chute_id)
             output.report(f"/cache is kept for the next --emulate with --keep-cache, in {cache}")
         _wait_until_active(chute, facts.service_ports, screen)
-        has_guard = prepared.docker and not options.no_guard
-        return _check_and_serve(
-            facts, prepared.manifest, user.platform, chute, screen, options, has_guard=has_guard, on_json=on_json
+        emulation = _Emulation(
+            facts=facts,
+            manifest=prepared.manifest,
+            platform=user.platform,
+            chute=chute,
+            screen=screen,
+            options=options,
+            on_json=on_json,
         )
+        return _check_and_serve(emulation, has_guard=prepared.docker and not options.no_guard)
+
+
+def _start_platform(
+    prepared: PreparedImage, username: str, facts: ModuleFacts, options: Options, screen: Screen
+) -> contextlib.AbstractContextManager[Developer]:
+    """Return the platform's user ``username``, while the platform runs. Its log is shown on the ``screen``."""
+    return create_developer(
+        prepared,
+        username,
+        module=facts.path,
+        port=options.port,
+        buildah=options.buildah,
+        forge=options.forge,
+        disk_limit_bytes=options.disk_limit_bytes,
+        on_line=screen.add_line,
+        allowed=options.allowed,
+    )
 
 
 def _list_public_names(cords: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -161,68 +175,87 @@ def _prepare(facts: ModuleFacts, options: Options) -> Iterator[PreparedImage]:
             yield prepared
 
 
-def _check_and_serve(
-    facts: ModuleFacts,
-    manifest: Manifest,
-    platform: RunningPlatform,
-    chute: DeployedChute,
-    screen: Screen,
-    options: Options,
-    *,
-    has_guard: bool,
-    on_json: Callable[[], None],
-) -> int:
-    plan = plan_module_cords(facts, manifest, {cord.path for cord in chute.record.cords})
-    check = build_parity_check(facts, manifest, plan, platform, chute)
-    left_out = group_skipped([*manifest.skipped, *plan.skipped])
-    has_tunnel = any(cord.public_api_path == TUNNEL_PATH for cord in chute.record.cords)
+@dataclass(frozen=True, kw_only=True)
+class _Emulation:
+    """A deployed chute whose routes are to be checked. ``on_json`` is called when the JSON is printed."""
 
-    def build_report() -> Report:
-        outcomes = check.list_outcomes()
-        return Report(
-            outcomes=outcomes,
-            chute=facts.chute_name,
-            total=check.total,
-            left_out=left_out,
-            has_tunnel=has_tunnel,
-            header_variables=facts.headers.variables,
-            secrets=_list_secrets(facts),
-        )
+    facts: ModuleFacts
+    manifest: Manifest
+    platform: RunningPlatform
+    chute: DeployedChute
+    screen: Screen
+    options: Options
+    on_json: Callable[[], None]
 
+
+def _check_and_serve(emulation: _Emulation, *, has_guard: bool) -> int:
+    """Check all routes, and return the exit code. Without ``check`` in the options, wait for Ctrl-C after that."""
+    options, screen, chute = emulation.options, emulation.screen, emulation.chute
+    results = _check_routes(emulation)
+    code = results.compute_exit_code(is_lenient=options.lenient)
+    has_guard = has_guard and code != 1  # a failed check has more to correct first
+    _check_instance(emulation, results, code, has_guard=has_guard)
+    if options.check:
+        return code
+    if has_guard:
+        _restore_instance(chute, emulation.facts.service_ports, screen)
+    _print_addresses(emulation.platform, chute, results.outcomes)
+    screen.is_open = True
+    return local_run.wait_until_interrupted(lambda: None) or (code if code != SOME_NOT_PROVEN else 0)
+
+
+def _check_routes(emulation: _Emulation) -> Report:
+    """Call all routes, print their results without the last line, and record the responses. After Ctrl-C print those so far."""
+    facts, chute, options = emulation.facts, emulation.chute, emulation.options
+    plan = plan_module_cords(facts, emulation.manifest, {cord.path for cord in chute.record.cords})
+    check = build_parity_check(facts, emulation.manifest, plan, emulation.platform, chute)
     try:
         run_check(check)
     except KeyboardInterrupt:
-        on_json()
-        _print_interrupted(build_report(), as_json=options.as_json)
+        emulation.on_json()
+        _print_interrupted(_build_report(emulation, check, plan), as_json=options.as_json)
         raise
-    results = build_report()
-    report.print_report(results, screen.lines, has_table=not options.as_json)
+    results = _build_report(emulation, check, plan)
+    report.print_report(results, emulation.screen.lines, has_table=not options.as_json)
     with output.show_status("Recording the responses for --verify"):
-        _save_record(facts, manifest, chute, check.calls, results.outcomes, keeps_bodies=options.keeps_bodies)
-    code = results.compute_exit_code(is_lenient=options.lenient)
-    # A failed check has more to correct first.
-    has_guard, guarded, failure = has_guard and code != 1, None, None
+        _save_record(facts, emulation.manifest, chute, check.calls, results.outcomes, keeps_bodies=options.keeps_bodies)
+    return results
+
+
+def _build_report(emulation: _Emulation, check: ParityCheck, plan: CordPlan) -> Report:
+    return Report(
+        outcomes=check.list_outcomes(),
+        chute=emulation.facts.chute_name,
+        total=check.total,
+        left_out=group_skipped([*emulation.manifest.skipped, *plan.skipped]),
+        has_tunnel=any(cord.public_api_path == TUNNEL_PATH for cord in emulation.chute.record.cords),
+        header_variables=emulation.facts.headers.variables,
+        secrets=_list_secrets(emulation.facts),
+    )
+
+
+def _check_instance(emulation: _Emulation, results: Report, code: int, *, has_guard: bool) -> None:
+    """Watch the instance, call it under the guard library, and print the JSON and the last line, also after a failure.
+
+    ``code`` is the exit code by the results. Raises WrapperError if the instance does not keep running.
+    """
+    options, chute, screen = emulation.options, emulation.chute, emulation.screen
+    guarded: GuardedRun | None = None
+    failure: WrapperError | None = None
     try:
         if options.check and options.watch_s:
-            _watch_instance(chute, facts.service_ports, screen, options.watch_s)
+            _watch_instance(chute, emulation.facts.service_ports, screen, options.watch_s)
             report.warn_about_probes(screen.lines)
         if has_guard:
-            guarded = _run_with_guard(platform, chute, results.outcomes, screen)
+            guarded = _run_with_guard(emulation.platform, chute, results.outcomes, screen)
     except WrapperError as error:
         failure, code = error, error.exit_code
         raise
     finally:
         if options.as_json:
-            on_json()
+            emulation.on_json()
             report.print_json(results, guarded, exit_code=code, failure=failure)
         report.print_summary(results, exit_code=code)
-    if options.check:
-        return code
-    if has_guard:
-        _restore_instance(chute, facts.service_ports, screen)
-    _print_addresses(platform, chute, results.outcomes)
-    screen.is_open = True
-    return local_run.wait_until_interrupted(lambda: None) or (code if code != SOME_NOT_PROVEN else 0)
 
 
 def _list_secrets(facts: ModuleFacts) -> list[str]:

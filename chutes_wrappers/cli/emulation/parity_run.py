@@ -27,7 +27,7 @@ from chutes_wrappers.host.document_client.service_document import (
     ServiceDocuments,
     read_service_document,
 )
-from chutes_wrappers.host.modules.module_checks import NO_RULE, check_rule_names
+from chutes_wrappers.host.modules.module_checks import NO_RULE
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
@@ -56,7 +56,7 @@ def build_parity_check(
         for cord in chute.record.cords
         if cord.path not in planned_paths and cord.public_api_path and cord.public_api_path != TUNNEL_PATH
     ]
-    _check_rules(facts, cords, module_cords)
+    _check_rule_headers(facts, cords)
     ends = _EmulatedEnds(platform, chute)
     client = DirectClient(documents=_read_documents(manifest, chute))
 
@@ -88,9 +88,7 @@ def build_parity_check(
     )
 
 
-def _check_rules(facts: ModuleFacts, cords: list[PlannedCord], module_cords: list[tuple[str, str]]) -> None:
-    names = [*map(format_name, cords), *(f"{method} {path}" for method, path in module_cords)]
-    check_rule_names(facts.checks, names, str(facts.path))
+def _check_rule_headers(facts: ModuleFacts, cords: list[PlannedCord]) -> None:
     for cord in cords:
         rule = facts.checks.get(format_name(cord), NO_RULE)
         if header := find_undeclared_header(cord, rule):
