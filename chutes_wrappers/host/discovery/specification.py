@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from chutes_wrappers.core.cord_plan import assign_public_paths
@@ -79,9 +80,10 @@ def read_operations(
     reading_time = reading_time or ReadingTime()
     candidates: dict[tuple[str, str], Candidate] = {}
     skipped: list[SkippedRoute] = []
-    for index, operation in enumerate(iterate_operations(document)):
-        if index >= MAX_OPERATIONS:
-            raise WrapperError(f"describes more than {MAX_OPERATIONS:,} operations")
+    operations = list(islice(iterate_operations(document), MAX_OPERATIONS + 1))
+    if len(operations) > MAX_OPERATIONS:
+        raise WrapperError(f"describes more than {MAX_OPERATIONS:,} operations")
+    for operation in operations:
         reading_time.check()
         own_prefixes = servers.read_prefixes(operation.node, location) or servers.read_prefixes(
             operation.item, location
