@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from openai import APIStatusError, OpenAI
-from openai.types.chat import ChatCompletionMessageParam
 
 from chutes_wrappers.cli.commands import discover
 from tests.dev_chute import DevChute, dev_chute
 from tests.upstreams import openai_service
 from tests.upstreams.serving import serve_application
+
+if TYPE_CHECKING:  # its import takes longer than these tests, and each process of pytest-xdist would pay it
+    from openai import OpenAI
+    from openai.types.chat import ChatCompletionMessageParam
 
 TEXT = "wie schön, 你好"
 SAY: list[ChatCompletionMessageParam] = [{"role": "user", "content": TEXT}]
@@ -33,7 +36,9 @@ def chute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
 
 @pytest.fixture(scope="module")
 def client(chute: DevChute) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{chute.base_url}/v1", api_key="none", max_retries=0) as made:
+    import openai
+
+    with openai.OpenAI(base_url=f"{chute.base_url}/v1", api_key="none", max_retries=0) as made:
         yield made
 
 
@@ -60,7 +65,9 @@ def test_models_are_listed(client: OpenAI) -> None:
 
 
 def test_an_error_of_the_service_is_quoted(client: OpenAI) -> None:
-    with pytest.raises(APIStatusError) as caught:
+    import openai
+
+    with pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(model="parrot", messages=[], stream=True)
     assert caught.value.status_code == 400
     assert "messages is empty" in str(caught.value)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from openai import NotFoundError, OpenAI, UnprocessableEntityError
-from openai.types.chat import ChatCompletionMessageParam
 
 from chutes_wrappers.cli.commands import discover
 from chutes_wrappers.core.cord_plan import plan_cords
@@ -20,6 +19,10 @@ from tests.host.forwarding.forwarders import TransportFactory, forwarder_thread
 from tests.upstreams import openai_service
 from tests.upstreams.serving import serve_application
 
+if TYPE_CHECKING:  # its import takes longer than these tests, and each process of pytest-xdist would pay it
+    from openai import OpenAI
+    from openai.types.chat import ChatCompletionMessageParam
+
 TEXT = "wie schön, 你好"
 SAY: list[ChatCompletionMessageParam] = [{"role": "user", "content": TEXT}]
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])\n"
@@ -27,6 +30,8 @@ TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chut
 
 @pytest.fixture(scope="module", params=["tunnel", "routes"])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    import openai
+
     settings = discover.Settings(expose=frozenset(["parameters"]))
     with serve_application(openai_service.application()) as port:
         routes = discover.discover_url(f"http://127.0.0.1:{port}", port, settings, None).routes
@@ -38,7 +43,7 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         with (
             dev_chute(folder, entries, port, more=TUNNEL.format(port=port)) as chute,
             forwarder_thread(chute.base_url, port, create_transport) as local,
-            OpenAI(base_url=f"http://127.0.0.1:{local}/v1", api_key="none", max_retries=0) as made,
+            openai.OpenAI(base_url=f"http://127.0.0.1:{local}/v1", api_key="none", max_retries=0) as made,
         ):
             yield made
 
@@ -62,8 +67,10 @@ def test_speech_and_pictures_come_back(client: OpenAI) -> None:
 
 
 def test_path_parameters_and_statuses_are_the_services(client: OpenAI) -> None:
+    import openai
+
     assert client.models.retrieve("parrot").id == "parrot"
-    with pytest.raises(NotFoundError):
+    with pytest.raises(openai.NotFoundError):
         client.models.retrieve("other")
-    with pytest.raises(UnprocessableEntityError, match="messages is empty"):
+    with pytest.raises(openai.UnprocessableEntityError, match="messages is empty"):
         client.chat.completions.create(model="parrot", messages=[], stream=True)
