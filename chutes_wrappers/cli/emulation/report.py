@@ -190,18 +190,26 @@ def _explain_not_proven(report: Report) -> None:
     if further := refusals[_MAX_REFUSALS:]:
         count = sum(len(each.routes) for each in further)
         output.warning(f"the service gave {len(further)} other reasons for {count} routes: --json lists all of them")
-    others: dict[str, list[Outcome]] = {}
+    others: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in report.outcomes:
         has_words = outcome.service_response is not None and outcome.service_response.status >= 400
         if outcome.verdict.kind == "not proven" and not outcome.is_excused and not has_words:
-            others.setdefault(outcome.verdict.message, []).append(outcome)
-    for message, outcomes in others.items():
+            others.setdefault((outcome.verdict.message, _find_defect(outcome)), []).append(outcome)
+    for (message, defect), outcomes in others.items():
         names = [outcome.name for outcome in outcomes]
         rest = f" and {len(names) - _MAX_NAMED_ROUTES} more" if len(names) > _MAX_NAMED_ROUTES else ""
         listed = f"{', '.join(names[:_MAX_NAMED_ROUTES])}{rest}"
         has_ended = message.startswith(SERVICE_ENDED)  # the table says so
         output.warning(f"callers can take the service away with {listed}" if has_ended else f"{listed}: {message}")
+        if defect:
+            output.log(report.mask(defect))
         output.report_next_step(_suggest_rule(outcomes[0]))
+
+
+def _find_defect(outcome: Outcome) -> str:
+    """Return why the service's response could not be read, such as the limit that it exceeds; empty if that is not why."""
+    service = outcome.service_response
+    return service.problem if service is not None and service.problem_kind == "broken" else ""
 
 
 def _suggest_rule(outcome: Outcome) -> str:

@@ -24,6 +24,8 @@ STREAM_TYPES = ENDLESS_TYPES | {
     "application/stream+json",
 }
 _MAX_NAMED_PATHS = 4
+# What a response without a media type is (RFC 9110, section 8.3).
+_NO_TYPE = "application/octet-stream"
 _MOST_READABLE_BYTES = 20_000
 
 # proven: a success at the service, and the same through the platform. not proven: there was no success to compare.
@@ -226,7 +228,7 @@ def _compare_contents(
             kind="proven" if is_good else "failing",
             message="empty, returned as its status" if is_good else "an empty response became another one",
         )
-    if platform.media_type != service.media_type:
+    if platform.media_type != (service.media_type or _NO_TYPE):
         message = f"{service.media_type or 'no media type'} became {platform.media_type or 'no media type'}"
         return _failing(message, platform)
     if platform.body == service.body:

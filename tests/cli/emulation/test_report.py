@@ -131,12 +131,15 @@ def test_the_service_is_quoted_once_with_lines_to_paste(capsys: pytest.CaptureFi
         make_outcome(path=path, kind="not proven", service=words, parameters=[key]) for path in ("/a", "/b", "/c")
     ]
     slow = HttpResponse(status=0, problem="x", problem_kind="timeout")
-    print_report(make_report(*refused, make_outcome(kind="not proven", service=slow)), [], has_table=False)
+    large = HttpResponse(status=0, problem="its header is larger than 512 KiB", problem_kind="broken")
+    others = [make_outcome(kind="not proven", service=service) for service in (slow, large)]
+    print_report(make_report(*refused, *others), [], has_table=False)
     printed = capsys.readouterr().err
     assert printed.count("X-API-Key is missing") == 1
     assert "credentials are missing or wrong: the service refused the example with 401: POST /a, POST /b" in printed
     assert '    CHUTE_HEADERS = {"X-API-Key": "${SERVICE_KEY}"}' in printed
     assert 'CHUTE_CHECKS = {"POST /a": {"timeout": 600}}' in printed
+    assert "its header is larger than 512 KiB" in printed
 
 
 def test_a_secret_that_the_service_repeats_is_masked(capsys: pytest.CaptureFixture[str]) -> None:

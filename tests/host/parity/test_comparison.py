@@ -30,6 +30,12 @@ def compare_once(
 GOOD = [
     (WAV, WAV, None, "same bytes"),
     (json_response({"a": 1, "b": 2}), json_response({"b": 2, "a": 1}), None, "same JSON"),
+    (
+        HttpResponse(status=200, content_type="application/octet-stream", body=b"x"),
+        HttpResponse(status=200, body=b"x"),
+        None,
+        "same bytes",
+    ),
     (json_response({"status": 204}), EMPTY, None, "empty, returned as its status"),
     (HttpResponse(status=200), HttpResponse(status=200), None, "no body, as for HEAD"),
     (
