@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 from chutes_wrappers.core.cord_plan import PlannedCord
@@ -144,7 +145,7 @@ def _suggest_fix(cord: PlannedCord, service: HttpResponse | None) -> str:
         return 'the SDK\'s own passthrough supports only JSON requests and responses: remove "native" from the route'
     if service is not None and service.is_cut and not cord.stream:
         if service.media_type == EVENTS:
-            return 'set "stream": true for the route, so that its events arrive as they are produced'
+            return f"say that its response is a stream; then the events arrive as they are produced:\n    {_format_stream(cord)}"
         name = format_name(cord)
         return (
             f"only the tunnel carries a {service.media_type} without an end. Add it, and excuse the route:\n"
@@ -152,6 +153,15 @@ def _suggest_fix(cord: PlannedCord, service: HttpResponse | None) -> str:
             f'    CHUTE_CHECKS = {{"{name}": {{"skip": "it has no end, and is used through the tunnel"}}}}'
         )
     return ""
+
+
+def _format_stream(cord: PlannedCord) -> str:
+    """Return the line of a module that makes the route of ``cord`` a stream."""
+    route = cord.route
+    target = {"target_path": route.target_path} if route.target_path != route.path else {}
+    method = {"target_method": route.target_method} if route.target_method else {}
+    fields = {"path": route.path, "method": route.method, **target, **method}
+    return f'CHUTE_STATIC_ROUTES = [{{{json.dumps(fields)[1:-1]}, "stream": True}}]'
 
 
 def _describe_encoding(cord: PlannedCord) -> str:
