@@ -219,6 +219,7 @@ PARAMETERS = (
     _query("an object with properties that the schema does not name", declare("color", "query", {"type": "object", "additionalProperties": {}}), {"R": 1}, "R=1"),
     _query("`anyOf` with a list", declare("color", "query", {"anyOf": [{"type": "array"}, {"type": "null"}]}, explode=False), ARRAY, "color=blue,black,brown", V31),
     _query("an encoded value in `allowReserved`", declare("color", "query", STRING_SCHEMA, allowReserved=True), "a%2Fb", "color=a%2Fb"),
+    _path("characters of an object that are encoded", declare("color", "path", {"type": "object"}, explode=True), {"a,b": "c+d e"}, "a%2Cb=c%2Bd%20e"),
     _path("`matrix`, an item that is empty", declare("color", "path", {"type": "array"}, style="matrix", explode=True), ["", "b"], ";color;color=b"),
     _path("`label`, default explode", declare("color", "path", {"type": "array"}, style="label"), ARRAY, ".blue,black,brown"),
     _query("an object in an object: JSON", declare("color", "query", {"type": "object"}), {"R": {"a": 1}}, "R=%7B%22a%22%3A1%7D"),

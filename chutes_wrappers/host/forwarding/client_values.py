@@ -6,7 +6,7 @@ The reverse of ``runtime/parameters.py``. Delimiters separate items before these
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from urllib.parse import unquote, unquote_plus
 
 from chutes_wrappers.core.routes import Parameter, PartFormat
@@ -29,7 +29,7 @@ def decode_path_value(parameter: Parameter, raw: str) -> str:
     if parameter.type == "array":
         items = [_remove_name(parameter.name, part) if style == "matrix" else part for part in parts]
         return json.dumps([*map(unquote, items)])
-    return _encode_object([part.partition("=")[::2] for part in parts] if explode else _pair(parts))
+    return _encode_object([part.partition("=")[::2] for part in parts] if explode else _pair(parts), unquote)
 
 
 def decode_query_values(parameter: Parameter | PartFormat, kind: str | None, raws: Sequence[str]) -> str | None:
@@ -49,7 +49,7 @@ def decode_query_values(parameter: Parameter | PartFormat, kind: str | None, raw
         parts = raws[0].split(delimiter) if delimiter else parts
     if kind == "array":
         return json.dumps([*map(decode, parts)])
-    return None if is_exploded or len(parts) % 2 else _encode_object(_pair(parts))
+    return None if is_exploded or len(parts) % 2 else _encode_object(_pair(parts), decode)
 
 
 def decode_cookies(parameter: Parameter, cookies: Sequence[tuple[str, str]], other_names: Container[str]) -> str | None:
@@ -78,8 +78,8 @@ def _pair(parts: Sequence[str]) -> list[tuple[str, str]]:
     return [*zip(parts[::2], parts[1::2], strict=False)]
 
 
-def _encode_object(pairs: Sequence[tuple[str, str]]) -> str:
-    return json.dumps({unquote_plus(name): unquote_plus(value) for name, value in pairs})
+def _encode_object(pairs: Sequence[tuple[str, str]], decode: Callable[[str], str]) -> str:
+    return json.dumps({decode(name): decode(value) for name, value in pairs})
 
 
 def _remove_name(name: str, part: str) -> str:
