@@ -56,7 +56,7 @@ def list_refusals(outcomes: Sequence[Outcome], chute: str, variables: Sequence[s
     names = {
         (each.cord.route.upstream_method, each.cord.route.target_path.rstrip("/")): each.name
         for each in outcomes
-        if each.cord
+        if each.cord and each.verdict.kind == "proven"
     }
     refusals = [_build_refusal(status, group, chute, names) for (status, _), group in groups.items()]
     return [
@@ -123,8 +123,8 @@ def _advise(
     if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         sent = dict(first.request.headers).get("Content-Type", "no media type") if first.request else "no media type"
         return (
-            f"the service does not take {sent}: correct the body's type in the route's request, in CHUTE_STATIC_ROUTES:\n"
-            f'    {{"path": "{first.call.path}", "request": {{"encoding": "json", "content_type": "application/json"}}}}'
+            f"the service does not take {sent}. Correct the body's type in the route's request, in CHUTE_STATIC_ROUTES; a route "
+            f"that discovery found stays, so give yours another path:\n    {_format_typed_route(first)}"
         )
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE) and "{" in _target_path(first):
         return "the value in the path is made up; take one that exists, or one of another route's response:\n" + _paste(
@@ -133,7 +133,17 @@ def _advise(
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         rule = _paste_rule(first, f'"status": {status}')
         return f"discover again if the service changed, or expect the status:\n{rule}"
-    return "give an example with which it works:\n" + _paste(first, _list_fields(first, responses[0]))
+    if fields := _list_fields(first, responses[0]):
+        return "give an example with which it works:\n" + _paste(first, fields)
+    rule = '"skip": "the reason"' if status >= 500 else f'"status": {status}'
+    return f"if this is its normal response, expect it:\n{_paste_rule(first, rule)}"
+
+
+def _format_typed_route(outcome: Outcome) -> str:
+    path = outcome.call.path
+    method = outcome.cord.route.method if outcome.cord is not None else outcome.call.method
+    route = {"path": f"{path.rstrip('/')}/typed", "method": method, "target_path": _target_path(outcome) or path}
+    return _format_value({**route, "request": {"encoding": "json", "content_type": "application/json"}})
 
 
 def _target_path(outcome: Outcome) -> str:
@@ -165,7 +175,14 @@ def _advise_credentials(outcomes: Sequence[Outcome], responses: Sequence[HttpRes
 
 
 def _paste(outcome: Outcome, fields: Mapping[str, Any]) -> str:
-    return f"    CHUTE_EXAMPLES = {{{json.dumps(outcome.name)}: {json.dumps(fields, ensure_ascii=False)}}}"
+    return f"    CHUTE_EXAMPLES = {_format_value({outcome.name: fields})}"
+
+
+def _format_value(value: Any) -> str:
+    """Return a JSON value as Python writes it, with the strings in double quotes."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_format_value(key)}: {_format_value(item)}' for key, item in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _paste_rule(outcome: Outcome, rule: str) -> str:

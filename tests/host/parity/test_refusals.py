@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -76,6 +77,12 @@ def test_a_401_asks_for_the_credentials_that_the_service_wants(
     assert ("--secret chat SERVICE_KEY" in refusal.advice) == ("CHUTE_HEADERS" in line)
 
 
+def test_lines_are_python() -> None:
+    example = {"is_new": True, "limit": None, "text": 'a "b" é'}
+    line = refuse(422, {"detail": "no"}, example=example).advice.splitlines()[-1]
+    assert ast.literal_eval(line.partition(" = ")[2]) == {"POST /items": example}
+
+
 def test_the_value_of_a_credential_is_not_repeated() -> None:
     declared = [{"name": "key", "in": "query", "credential": True}]
     assert "canary" not in refuse(422, {"detail": "no"}, parameters=declared, example={"key": "canary"}).advice
@@ -88,6 +95,9 @@ def test_a_made_up_id_can_come_from_another_response() -> None:
 
 
 def test_other_statuses_have_their_own_advice() -> None:
-    assert "correct the body's type" in refuse(415, {}).advice
+    typed = ast.literal_eval(refuse(415, {}).advice.splitlines()[-1].strip())
+    assert Route.model_validate(typed).target_path == "/items"
+    assert 'CHUTE_CHECKS = {"POST /items": {"status": 410}}' in refuse(410, {"detail": "gone"}).advice
+    assert 'CHUTE_CHECKS = {"POST /items": {"skip": "the reason"}}' in refuse(501, {}).advice
     assert 'CHUTE_CHECKS = {"POST /items": {"status": 405}}' in refuse(405, {}).advice
     assert 'CHUTE_CHECKS = {"POST /items": {"skip": "the reason"}}' in refuse(500, {"detail": "KeyError"}).advice
