@@ -19,7 +19,8 @@ class AsyncSession:
     """A session without netrc, cookies, redirects and a limit of connections. It sends no login unencrypted.
 
     A context manager; it belongs to the event loop in which it is created. With ``has_proxies`` the proxies of the environment
-    are used, for hosts in the network. ``is_shared`` is whether connections are kept. ``options`` are those of aiohttp.ClientSession. Limits: ``runtime/client_sessions.py``.
+    are used, for hosts in the network. ``is_shared``: connections are kept. ``options`` are those of aiohttp.ClientSession.
+    Limits: ``runtime/client_sessions.py``.
     """
 
     def __init__(

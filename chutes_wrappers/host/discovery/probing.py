@@ -202,7 +202,11 @@ class _PortProbe:
         return _State.SETTLING if is_certain else _State.PENDING
 
     async def _search(self) -> bool:
-        """Search at all places, once: a service that is starting would be flooded. Return whether all responses were final."""
+        """Search, and return whether all responses were final.
+
+        Until one search at all places is complete, attempts 1, 2, 4, 8, … are at all places, others at the usual ones: a
+        service that is starting would be flooded.
+        """
         # Only searches of a service that responds are counted: others end at their first request.
         self._searches += self._has_responded
         is_certain = await self._search_places(
