@@ -22,6 +22,8 @@ _HEADERS_OF_HTTP = frozenset({
     "content-type", "accept-encoding", "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer",
     "upgrade", "expect",
 })  # fmt: skip
+# RFC 9110, section 5.6.2, and what ends the name of a cookie for every server. Others would become another header or cookie.
+_NAME_FORMS = {"header": re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"), "cookie": re.compile(r"[!-+\--:<>-~]+")}
 _COLLECTION_STYLES = {"ssv": "spaceDelimited", "pipes": "pipeDelimited", "tsv": "tabDelimited"}
 AUTHORIZATION = "Authorization"
 
@@ -39,6 +41,8 @@ def read_parameters(
             continue
         if (place == "path" and name not in variables) or (place == "header" and name.lower() in _HEADERS_OF_HTTP):
             continue
+        if not can_have_name(place, name):
+            continue
         parameter = _read_parameter(nodes, node, name, cast(Place, place))
         is_needed = place == "query" and name in in_query  # /x?a={a}
         parameters.setdefault((place, name), replace(parameter, is_required=parameter.is_required or is_needed))
@@ -51,6 +55,11 @@ def read_parameters(
                 name=name, place="path", schema={"type": "string"}, is_required=f"{{/{name}" not in path
             )
     return tuple(parameters.values())
+
+
+def can_have_name(place: str, name: str) -> bool:
+    """Return whether HTTP has a way to send a parameter of this name in ``place``."""
+    return place not in _NAME_FORMS or bool(_NAME_FORMS[place].fullmatch(name))
 
 
 def find_path_variables(path: str) -> dict[str, str]:
@@ -117,6 +126,8 @@ def read_credentials(
     for name in names:
         # OpenAPI 3.2: a requirement may be the URI of a scheme.
         credential = _read_scheme(nodes.resolve(schemes.get(name, {"$ref": name} if "#" in name else None)))
+        if credential and not can_have_name(credential.place, credential.name):
+            continue
         if credential and (credential.place, credential.name.lower()) not in declared:
             credentials.setdefault((credential.place, credential.name.lower()), credential)
     return tuple(credentials.values())

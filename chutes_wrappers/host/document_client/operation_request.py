@@ -16,7 +16,7 @@ from chutes_wrappers.host.document_client.body_formats import (
     is_wrapper,
 )
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
-from chutes_wrappers.host.document_client.document_parameters import find_path_variables
+from chutes_wrappers.host.document_client.document_parameters import can_have_name, find_path_variables
 from chutes_wrappers.host.document_client.operation import Operation, OperationParameter, Place
 from chutes_wrappers.host.document_client.operation_examples import build_parameter_value
 from chutes_wrappers.host.document_client.value_formats import (
@@ -31,6 +31,8 @@ _VARIABLE = re.compile(r"\{([^{}]+)\}")
 _HAS_SLASHES = re.compile(r"\A[+*]|(?:[+*]|\.\.\.|:path)\Z")
 # RFC 9110, section 9.3: a body has a meaning there. With any other method, also those of WebDAV, an empty one is none.
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "QUERY"})
+# RFC 9110, section 5.5: a tab is none of them.
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LITERAL = "/%:@!$&'()*+,;=~"
 
 
@@ -178,4 +180,10 @@ def _build_headers(operation: Operation, values: _Values) -> dict[str, str]:
             headers[parameter.name] = format_header_value(values[index], parameter.format)
         elif parameter.place == "cookie":
             cookies += iterate_cookies(parameter.name, values[index], parameter.format)
+    for cookie in cookies:
+        if not can_have_name("cookie", cookie.partition("=")[0]):
+            raise WrapperError(f"the call has a value for cookies that would be another cookie: {cookie[:100]!r}")
+    for name, value in headers.items():
+        if _CONTROL_CHARACTER.search(value):
+            raise WrapperError(f"the call's value of `{name}` contains line breaks or other control characters")
     return {**headers, **({"Cookie": "; ".join(cookies)} if cookies else {})}

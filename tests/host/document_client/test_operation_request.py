@@ -305,3 +305,22 @@ def test_an_empty_call_of_a_method_of_its_own_has_no_body() -> None:
     assert link is not None
     assert build_request(link, PORT, {}).body == b""
     assert build_request(link, PORT, {"a": 1}).body == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "reason"),
+    [
+        ("X-A", "header", "a\r\nX-Injected: 1", "contains line breaks"),
+        ("X-A", "header", "a\0b", "contains line breaks or other control characters"),
+        ("c", "cookie", {"a; admin": "1"}, "another cookie: 'a; admin=1'"),
+    ],
+)
+def test_a_value_does_not_become_another_header_or_cookie(name: str, place: str, value: Any, reason: str) -> None:
+    with pytest.raises(WrapperError, match=reason):
+        make_request({"parameters": [make_parameter(name, place, {})]}, {name: value})
+
+
+def test_names_that_no_request_can_have_are_left_out() -> None:
+    names = [("a\r\nX-Injected", "header"), ("d; admin", "cookie"), ("ok[0]", "cookie")]
+    parameters = [make_parameter(name, place, {"example": "1"}, required=True) for name, place in names]
+    assert make_request({"parameters": parameters}, {}).headers == {"Cookie": "ok[0]=1"}
