@@ -16,6 +16,6 @@ class DirectRequest:
     port: int
     method: str
     target: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may be secrets
     body: bytes = field(default=b"", repr=False)
     route: str = ""

@@ -5,6 +5,7 @@ A document may be invalid anywhere: what is not of the expected kind is read as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ _MAX_PARTS = 200
 _MAX_FILES = 100
 _MAX_DEPTH = 200
 _ANCHORS = ("$anchor", "$dynamicAnchor")
+_INDEX = re.compile(r"[0-9]{1,9}")
 
 
 class Nodes:
@@ -57,7 +59,7 @@ class Nodes:
             key = unquote(token).replace("~1", "/").replace("~0", "~")
             if isinstance(target, Mapping):
                 target = target.get(key)
-            elif isinstance(target, list) and key.isascii() and key.isdigit() and int(key) < len(target):
+            elif isinstance(target, list) and _INDEX.fullmatch(key) and int(key) < len(target):
                 target = target[int(key)]
             else:
                 return None

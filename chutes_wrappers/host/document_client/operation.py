@@ -46,9 +46,8 @@ class OperationParameter:
 class OperationBody:
     """A request body in one media type. ``files`` are fields with files, None if they are unknown.
 
-    ``content_type`` is empty for a ``media_range``, of which the caller chooses one.
-
-    ``is_assumed``: nothing says that it is JSON, so a call with a file makes it multipart. ``is_wrapped``: callers send the value as ``{"body": …}``; None: where they send nothing else.
+    ``content_type`` is empty for a ``media_range``, of which the caller chooses one. ``is_assumed``: nothing says that it is
+    JSON, so a call with a file makes it multipart. ``is_wrapped``: callers send the value as ``{"body": …}``; None: unknown.
     """
 
     kind: BodyKind

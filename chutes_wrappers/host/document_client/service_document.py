@@ -97,12 +97,12 @@ class ServiceDocument:
             for path, item in self._items.items()
             for method, node in _iterate_nodes(self.nodes, item)
         ]
-        targets = {node["operationId"]: (method, path) for method, path, node in operations if "operationId" in node}
+        targets = {get_text(node, "operationId"): (method, path) for method, path, node in operations}
         links = []
         for method, path, node in operations:
             for target, parameters in self._iterate_links(node):
                 name = get_text(target, "operationId")
-                key = targets.get(name) or _parse_operation_reference(get_text(target, "operationRef"))
+                key = (targets.get(name) if name else None) or _parse_operation_reference(get_text(target, "operationRef"))
                 if key:
                     links.append(Link(source=(method, path), target=key, parameters=parameters))
         return links

@@ -25,7 +25,7 @@ _HARMLESS = frozenset({
     "user-agent", "origin", "referer", "from", "dnt", "priority", "save-data", "upgrade-insecure-requests", "x-requested-with",
     "accept-charset", "accept-encoding", "accept-language", "early-data", "device-memory", "dpr", "width", "viewport-width",
     "rtt", "downlink", "ect", "purpose", "x-purpose", "x-moz", "x-client-data", "x-gradio-user",
-    # Caches between client and service; a server may answer in full.
+    # Caches between client and service; a server may send the full response.
     "cache-control", "pragma", "if-modified-since",
     # Names of this request in logs and traces.
     "traceparent", "tracestate", "baggage", "sentry-trace", "x-request-id", "x-correlation-id", "x-amzn-trace-id", "b3",
@@ -49,8 +49,9 @@ _USUAL_TYPES = frozenset({"*/*", "application/*", "application/json", "applicati
 
 
 def iter_undeclared(route: Route, method: str, headers: Sequence[Header]) -> Iterator[str]:
-    """Yield what ``route`` cannot carry of ``headers``: names of headers, and ``the cookie x``; with AUTHORIZATION, which
-    the caller judges.
+    """Yield what ``route`` cannot carry of ``headers``: names of headers, and ``the cookie x``.
+
+    AUTHORIZATION is among them: the caller decides whether it may be left out.
     """
     declared = {parameter.name.lower() for parameter in route.parameters if parameter.place == "header"}
     cookies = {parameter.name for parameter in route.parameters if parameter.place == "cookie"}
@@ -75,7 +76,7 @@ def _is_harmless(route: Route, method: str, name: str, value: str) -> bool:
         return value.lower() == "100-continue"
     if name == "range":
         return method == "GET" and bool(_WHOLE_RANGE.fullmatch(value))
-    # Without it a read is answered in full, but a write would lose its condition.
+    # Without it a read gets the full response, but a write would lose its condition.
     return name == "if-none-match" and method in _READS
 
 

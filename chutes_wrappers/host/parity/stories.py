@@ -19,6 +19,7 @@ from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity.comparison import HttpResponse
 
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
+_INDEX = re.compile(r"[0-9]{1,9}")
 _CREATING_ENDS = ("", "/create", "/new", "/add")
 _LISTING_ENDS = ("", "/list", "/index", "/all", "/filter", "/search", "/query")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
@@ -248,7 +249,7 @@ def _follow(value: Any, pointer: str) -> Any:
         key = token.replace("~1", "/").replace("~0", "~")
         if isinstance(value, Mapping):
             value = value.get(key)
-        elif isinstance(value, list) and key.isascii() and key.isdigit() and int(key) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(key) and int(key) < len(value):
             value = value[int(key)]
         else:
             return None

@@ -92,6 +92,14 @@ def test_an_invalid_document_has_no_operations(document: dict[str, Any]) -> None
     assert ServiceDocument(document).find_operation("GET", "/x") is None
 
 
+def test_what_a_document_names_wrongly_is_not_found() -> None:
+    operation = {"operationId": ["a"], "responses": {"200": {"links": {"a": {"operationId": "a"}, "b": {}}}}}
+    document = ServiceDocument(
+        {"paths": {"/x": {"get": operation, "put": {"$ref": "#/tags/" + "9" * 5000}}}, "tags": [{}]}
+    )
+    assert document.list_links() == []
+
+
 def test_a_page_is_not_a_document() -> None:
     with pytest.raises(WrapperError, match="HTML"):
         read_service_document(b"<html></html>")
