@@ -28,6 +28,7 @@ from chutes_wrappers.core.cord_plan import CordPlan
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.module_headers import HEADERS_VARIABLE
 from chutes_wrappers.core.platform_rules import INSTANCE_DISK_BYTES
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.records import InstanceState
@@ -228,10 +229,23 @@ def _build_report(emulation: _Emulation, check: ParityCheck, plan: CordPlan) -> 
         chute=emulation.facts.chute_name,
         total=check.total,
         left_out=group_skipped([*emulation.manifest.skipped, *plan.skipped]),
+        module_variables=_list_variables(emulation.facts),
+        exposed=emulation.facts.expose,
         has_tunnel=any(cord.public_api_path == TUNNEL_PATH for cord in emulation.chute.record.cords),
         header_variables=emulation.facts.headers.variables,
         secrets=_list_secrets(emulation.facts),
     )
+
+
+def _list_variables(facts: ModuleFacts) -> list[str]:
+    """Return the variables of the module that lines to paste could replace."""
+    values = {
+        "CHUTE_EXAMPLES": facts.examples,
+        "CHUTE_CHECKS": facts.checks,
+        "CHUTE_STATIC_ROUTES": facts.static_routes,
+        HEADERS_VARIABLE: facts.headers,
+    }
+    return [name for name, value in values.items() if value]
 
 
 def _check_instance(emulation: _Emulation, results: Report, code: int, *, has_guard: bool) -> None:

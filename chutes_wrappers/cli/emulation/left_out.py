@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from chutes_wrappers.core.exposure import CATEGORIES, Category
@@ -58,21 +58,27 @@ def _find_reason(route: SkippedRoute) -> tuple[str, tuple[Category, ...]]:
     return clean_text(route.reason)[:_LONGEST_REASON], ()
 
 
-def format_left_out(groups: Sequence[LeftOut], published: int) -> str:
-    """Return how many operations were left out, by reason, with what publishes them; empty for none."""
+def format_left_out(groups: Sequence[LeftOut], published: int, exposed: Collection[Category] = ()) -> str:
+    """Return how many operations were left out, by reason, with what publishes them; empty for none.
+
+    ``exposed`` are the categories that the module publishes already.
+    """
     count = sum(group.count for group in groups)
     if not count:
         return ""
-    reasons = [f"{group.count} {group.reason}{_format_step(group.categories)}" for group in groups[:_MAX_REASONS]]
+    reasons = [
+        f"{group.count} {group.reason}{_format_step(group.categories, exposed)}" for group in groups[:_MAX_REASONS]
+    ]
     rest = sum(group.count for group in groups[_MAX_REASONS:])
     more = [f"{rest} for other reasons"] if rest else []
     return f"{count} of {count + published} operations left out: {', '.join([*reasons, *more])}"
 
 
-def format_expose(categories: Sequence[Category]) -> str:
-    """Return the line of a module that publishes ``categories``; empty for none."""
-    return f"CHUTE_EXPOSE = {json.dumps([*categories])}" if categories else ""
+def format_expose(categories: Sequence[Category], exposed: Collection[Category] = ()) -> str:
+    """Return the line of a module that publishes ``categories`` too, beside ``exposed``; empty for none."""
+    names = [category for category in CATEGORIES if category in {*categories, *exposed}]
+    return f"CHUTE_EXPOSE = {json.dumps(names)}" if categories else ""
 
 
-def _format_step(categories: Sequence[Category]) -> str:
-    return f" ({format_expose(categories)})" if categories else ""
+def _format_step(categories: Sequence[Category], exposed: Collection[Category]) -> str:
+    return f" ({format_expose(categories, exposed)})" if categories else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -12,8 +12,10 @@ from urllib.parse import urlencode
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.emulation.guarded_run import GuardedRun
 from chutes_wrappers.cli.emulation.left_out import LeftOut, format_expose, format_left_out
+from chutes_wrappers.cli.emulation.pasted_lines import merge_lines
 from chutes_wrappers.cli.local_run import build_method_flags
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.overruled_rules import list_overruled
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS, NEWEST_PUBLIC_METHODS
 from chutes_wrappers.emulator.pod_limits import PROBE_FAILURE
@@ -37,7 +39,8 @@ _MAX_REFUSALS = 20
 class Report:
     """The results of a check. ``total`` is the number of routes, also of those that were not called before Ctrl-C.
 
-    ``left_out`` are the operations that are not published. ``has_tunnel``: the chute has routes that need no check. ``header_variables``
+    ``left_out`` are the operations that are not published. ``module_variables`` are the variables with entries that the module
+    has, ``exposed`` is its CHUTE_EXPOSE. ``has_tunnel``: the chute has routes that need no check. ``header_variables``
     are those of CHUTE_HEADERS. ``secrets`` are masked in what a service says.
     """
 
@@ -45,6 +48,8 @@ class Report:
     chute: str
     total: int
     left_out: Sequence[LeftOut] = ()
+    module_variables: Collection[str] = ()
+    exposed: Collection[Category] = ()
     has_tunnel: bool = False
     header_variables: Sequence[str] = ()
     secrets: Sequence[str] = field(default=(), repr=False)
@@ -83,10 +88,14 @@ def print_report(report: Report, lines: Sequence[str], *, has_table: bool) -> No
     has_ended = any(outcome.verdict.message.startswith(SERVICE_ENDED) for outcome in report.outcomes)
     # A general one says that the service has ended: the check knows by which call.
     diagnoses = [each for each in diagnose(lines) if not (has_ended and each.is_general)] if failed else []
-    if has_table:
+    if has_table and report.outcomes:
         output.print_table(_COLUMNS, [_build_row(outcome) for outcome in report.outcomes])
     _explain(failed, diagnoses, report.mask)
-    _explain_not_proven(report)
+    steps = [*(outcome.fix for outcome in failed), *_explain_not_proven(report)]
+    if lines_in_one := merge_lines(steps, report.module_variables):
+        output.report_next_step(
+            f"an assignment replaces an earlier one of the same variable: paste these in one piece\n{lines_in_one}"
+        )
 
 
 def print_summary(report: Report, *, exit_code: int) -> None:
@@ -99,7 +108,7 @@ def print_summary(report: Report, *, exit_code: int) -> None:
         f"{counts['failing']} failing",
         *([f"{counts['not called']} not called"] if counts["not called"] else []),
     ]
-    left_out = format_left_out(report.left_out, report.total)
+    left_out = format_left_out(report.left_out, report.total, report.exposed)
     line = f"{' · '.join(parts)}{_format_condition(report.outcomes)}{f'; {left_out}' if left_out else ''}"
     if exit_code:
         output.warning(line)
@@ -130,7 +139,7 @@ def print_json(
         "exit_code": exit_code,
         "counts": report.counts,
         "left_out": [
-            {"count": each.count, "reason": each.reason, "publish": format_expose(each.categories)}
+            {"count": each.count, "reason": each.reason, "publish": format_expose(each.categories, report.exposed)}
             for each in report.left_out
         ],
         "refusals": [
@@ -177,11 +186,12 @@ def _explain(
         output.report_next_step(diagnosis.fix)
 
 
-def _explain_not_proven(report: Report) -> None:
-    """Say why routes are not proven: what the service said, each of its sentences once, and other reasons."""
+def _explain_not_proven(report: Report) -> list[str]:
+    """Say why routes are not proven: what the service said, each of its sentences once, and other reasons. Return the next steps."""
     refusals = report.refusals
     if len(refusals) > _MAX_REFUSALS:
         refusals = sorted(refusals, key=lambda each: -len(each.routes))
+    steps = [refusal.advice for refusal in refusals[:_MAX_REFUSALS]]
     for refusal in refusals[:_MAX_REFUSALS]:
         output.warning(refusal.format_title())
         if refusal.words:
@@ -203,7 +213,9 @@ def _explain_not_proven(report: Report) -> None:
         output.warning(f"callers can take the service away with {listed}" if has_ended else f"{listed}: {message}")
         if defect:
             output.log(report.mask(defect))
-        output.report_next_step(_suggest_rule(outcomes[0]))
+        steps.append(_suggest_rule(outcomes[0]))
+        output.report_next_step(steps[-1])
+    return steps
 
 
 def _find_defect(outcome: Outcome) -> str:

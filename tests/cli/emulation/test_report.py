@@ -142,6 +142,26 @@ def test_the_service_is_quoted_once_with_lines_to_paste(capsys: pytest.CaptureFi
     assert "its header is larger than 512 KiB" in printed
 
 
+def test_lines_of_one_variable_are_repeated_in_one_piece(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = [
+        make_outcome(path=path, kind="not proven", service=HttpResponse(status=status, body=b"no"), example={"n": 1})
+        for path, status in (("/a", 400), ("/b", 422))
+    ]
+    print_report(make_report(*refused), [], has_table=False)
+    printed = capsys.readouterr().err
+    entries = '        "POST /a": {"n": 1},\n        "POST /b": {"n": 1},\n'
+    assert f"paste these in one piece\n    CHUTE_EXAMPLES = {{\n{entries}    }}\n" in printed
+    print_report(make_report(refused[0]), [], has_table=False)
+    assert "in one piece" not in capsys.readouterr().err
+
+
+def test_categories_that_the_module_publishes_already_stay_in_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    skipped = [SkippedRoute(path="/login", method="GET", reason=find_filter_reason("/login") or "")]
+    report = make_report(PROVEN, left_out=group_skipped(skipped), exposed={"parameters"})
+    print_summary(report, exit_code=0)
+    assert '(CHUTE_EXPOSE = ["parameters", "internal"])' in capsys.readouterr().err
+
+
 def test_a_secret_that_the_service_repeats_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     words = HttpResponse(status=401, body=b'{"detail": "sk-canary is not valid"}')
     refused = make_outcome(kind="not proven", service=words)
