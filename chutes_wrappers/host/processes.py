@@ -129,19 +129,8 @@ def start_process(
 
     ``parent_variable`` is the name of a variable for the id of the process that is its parent.
     """
-    environment = remove_setup_secrets(environment)
-    process = _fork(argv, environment, directory, merge, has_input, parent_variable)
-    if process is None:
-        parent = {parent_variable: str(os.getpid())} if parent_variable is not None else {}
-        process = subprocess.Popen(
-            argv,
-            env={**environment, **parent},
-            cwd=directory,
-            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-            start_new_session=True,
-        )
+    settings = remove_setup_secrets(environment), directory, merge, has_input, parent_variable
+    process = _fork(argv, *settings) or _spawn(argv, *settings)
     try:
         yield process
     finally:
@@ -150,6 +139,26 @@ def start_process(
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
+
+
+def _spawn(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    merge: bool,
+    has_input: bool,
+    parent_variable: str | None,
+) -> Process:
+    parent = {parent_variable: str(os.getpid())} if parent_variable is not None else {}
+    return subprocess.Popen(
+        argv,
+        env={**environment, **parent},
+        cwd=directory,
+        stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def _fork(

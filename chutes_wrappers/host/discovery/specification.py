@@ -78,6 +78,21 @@ def read_operations(
     """
     check_dialect(document)
     reading_time = reading_time or ReadingTime()
+    candidates, skipped = _collect_candidates(document, port, prefix, location, reading_time)
+    routes = _separate_paths(candidate.route for candidate in candidates.values())
+    published_routes, hidden = assign_public_paths(routes, expose)
+    nodes = (candidate.operation.node for candidate in candidates.values())
+    reader = OperationReader(document, SecurityReader(document, nodes), reading_time)
+    routes = [reader.describe(route, candidates[_build_key(route)]) for route in published_routes]
+    return Operations(
+        routes=tuple(routes), skipped=(*skipped, *hidden), notes=(*reader.notes, *reader.describe_document())
+    )
+
+
+def _collect_candidates(
+    document: Mapping[str, Any], port: int, prefix: str, location: str, reading_time: ReadingTime
+) -> tuple[dict[tuple[str, str], Candidate], list[SkippedRoute]]:
+    """Return the operations that can be called, by path and method on the service, and the others with their reasons."""
     candidates: dict[tuple[str, str], Candidate] = {}
     skipped: list[SkippedRoute] = []
     operations = list(islice(iterate_operations(document), MAX_OPERATIONS + 1))
@@ -100,14 +115,7 @@ def read_operations(
         else:
             shortened_path = path if len(path) <= MAX_PATH_LENGTH else path[:MAX_PATH_LENGTH] + "…"
             skipped.append(SkippedRoute(path=shortened_path, method=operation.method, port=port, reason=str(problem)))
-    routes = _separate_paths(candidate.route for candidate in candidates.values())
-    published_routes, hidden = assign_public_paths(routes, expose)
-    nodes = (candidate.operation.node for candidate in candidates.values())
-    reader = OperationReader(document, SecurityReader(document, nodes), reading_time)
-    routes = [reader.describe(route, candidates[_build_key(route)]) for route in published_routes]
-    return Operations(
-        routes=tuple(routes), skipped=(*skipped, *hidden), notes=(*reader.notes, *reader.describe_document())
-    )
+    return candidates, skipped
 
 
 def _build_key(route: Route) -> tuple[str, str]:

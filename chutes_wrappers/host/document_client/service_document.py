@@ -102,7 +102,9 @@ class ServiceDocument:
         for method, path, node in operations:
             for target, parameters in self._iterate_links(node):
                 name = get_text(target, "operationId")
-                key = (targets.get(name) if name else None) or _parse_operation_reference(get_text(target, "operationRef"))
+                key = (targets.get(name) if name else None) or _parse_operation_reference(
+                    get_text(target, "operationRef")
+                )
                 if key:
                     links.append(Link(source=(method, path), target=key, parameters=parameters))
         return links

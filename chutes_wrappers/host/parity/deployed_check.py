@@ -53,7 +53,8 @@ class RouteResult:
 class DeployedCheck:
     """Calls the routes of ``record`` that succeeded, one at a time, and compares the responses.
 
-    ``send`` makes a call of the deployed chute, and reads only the beginning of a stream if its second argument is true. After three failures in a row no more calls are made.
+    ``send`` makes a call of the deployed chute. If its second argument is true, it reads only the beginning of the response.
+    After three failures in a row no more calls are made.
     """
 
     calls: ExampleCalls

@@ -34,7 +34,8 @@ class RouteRecord(BaseModel):
 
     ``example`` is the SHA-256 of the call that was sent, and ``body`` that of the response's bytes. ``content`` is that of what
     formatting does not change (``comparison.normalize_content``). ``size`` is in bytes. ``media_types`` are all that are right.
-    ``shape`` is None if the body is not JSON. ``is_cut``: the body is only the beginning of a stream. ``kept_body`` is the body itself as text, or as base64 with ``is_base64``.
+    ``shape`` is None if the body is not JSON. ``is_cut``: the body is only the beginning of a stream. ``kept_body`` is the body
+    itself as text, or as base64 with ``is_base64``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,8 +77,7 @@ class CordRecord(BaseModel):
 class ResponseRecord(BaseModel):
     """All routes of a module, with the SHA-256 of the ``module`` and of its ``manifest``, and the ``cords`` of its chute.
 
-    ``examples`` are those that the service's specification had, by method and path, and ``links`` its
-    sources of values: ``--verify`` cannot read it again.
+    ``examples`` and ``links`` are those of the service's specification, by method and path: ``--verify`` cannot read it again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
