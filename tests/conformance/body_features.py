@@ -278,6 +278,8 @@ BODIES = (
     _multipart("`contentType`: JSON of text", STRING, "x", Part(name="a", data=b'"x"', content_type=JSON), encoding={"contentType": JSON}),
     _multipart("`contentType`: the only one of a file", BYTES, {"data": WAV["data"], "filename": "a.png"}, Part(name="a", data=b"RIFF", content_type="image/png", filename="a.png"), encoding={"contentType": "image/png"}),
     _multipart("`contentType`: a file has one of several", BYTES, {**WAV, "content_type": "image/jpeg"}, Part(name="a", data=b"RIFF", content_type="image/jpeg", filename="a.wav"), encoding={"contentType": "image/png, image/jpeg"}),
+    _multipart("`contentType`: text", STRING, "x", Part(name="a", data=b"x", content_type="text/plain"), encoding={"contentType": "text/plain"}),
+    _multipart("`allowReserved`, an array of objects: no JSON parts", {"type": "array", "items": OBJECT}, [{"k": 1}], Part(name="a", data=b'{"k":1}'), encoding={"allowReserved": True}, versions=V31),
     _multipart("`contentType`: an object as text", OBJECT, {"k": 1}, Part(name="a", data=b'{"k":1}', content_type="text/plain"), encoding={"contentType": "text/plain"}),
     _multipart("`contentType`: a range for a file", BYTES, WAV, WAV_PART, encoding={"contentType": "audio/*"}),
     _multipart("`pipeDelimited`", ARRAY, ["x", "y z"], Part(name="a", data=b"x|y z"), encoding={"style": "pipeDelimited", "explode": False}, versions=V31),

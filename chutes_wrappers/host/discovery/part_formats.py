@@ -35,7 +35,7 @@ def read_part_formats(
 ) -> Parts:
     """Return the formats of the fields of the form ``node``, a media type object, and notes on what is not sent.
 
-    Fields that are sent as plain text, or as files of any type, have no format. ``files`` are the file fields.
+    Fields of text without a declared type, and files of any type, have no format. ``files`` are the file fields.
     """
     encoding = node.get("encoding", {})
     notes = [f"`{key}` left out: only named parts are sent" for key in _POSITIONAL if key in node]
@@ -59,8 +59,7 @@ def read_part_formats(
             content_type = _read_content_type(entry, is_file=name in files)
             if not content_type and is_multipart and name not in files and "contentType" not in entry:
                 content_type = _find_default_content_type(shapes, properties.get(name))
-            is_default = content_type == _PLAIN and not _find_default_content_type(shapes, properties.get(name))
-            fields["content_type"] = "" if is_default else content_type
+            fields["content_type"] = "" if content_type == _PLAIN and not is_multipart else content_type
             if _is_unwritten(shapes, properties.get(name), content_type):
                 problems.append(f"no {content_type[:100]} is made of an object: callers send its text")
         notes += [f"field `{name[:100]}`: {problem}" for problem in problems]

@@ -136,7 +136,7 @@ def _iterate_parts(body: OperationBody, name: str, value: Any) -> Iterator[bytes
         yield _build_part(base_name, _decode_base64(name, value), value_format, "application/octet-stream", "file")
         return
     is_file = name in (body.files or ())
-    is_styled = bool(value_format.style) or value_format.explode is not None
+    is_styled = bool(value_format.style) or value_format.explode is not None or value_format.allow_reserved
     if not is_file and is_styled and not value_format.content_type and isinstance(value, (list, Mapping)):
         for key, item in _iterate_styled(name, value, value_format):
             yield _build_part(key, item.encode(), value_format, "")
