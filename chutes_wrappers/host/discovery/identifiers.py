@@ -12,6 +12,7 @@ from chutes_wrappers.host.discovery.bundling import escape_pointer_token
 from chutes_wrappers.host.discovery.references import look_up
 
 _ANCHORS = ("$anchor", "$dynamicAnchor")
+_KEYS = frozenset({"$id", *_ANCHORS})
 
 
 @dataclass
@@ -29,13 +30,30 @@ def replace_names(document: dict[str, Any], location: str, check_time: Callable[
     ``location`` is the path of the document, which may name its own URL. ``check_time`` is called for each reference, and may
     raise.
     """
+    if not _has_names(document):
+        return
     own_url = document.get("$self")
     names = _collect_names(document, own_url if isinstance(own_url, str) else location)
-    for node, base in names.references if names.urls or names.anchors else ():
+    for node, base in names.references:
         check_time()
         pointer = _find_pointer(document, names, node["$ref"], base)
         if pointer is not None:
             node["$ref"] = f"#{pointer}"
+
+
+def _has_names(document: dict[str, Any]) -> bool:
+    """Return whether any object has an ``$id`` or anchor. Most documents have none, and this is the quicker question."""
+    pending: list[Any] = [document]
+    visited: set[int] = set()
+    while pending:
+        node = pending.pop()
+        if not isinstance(node, (dict, list)) or id(node) in visited:
+            continue
+        visited.add(id(node))
+        if isinstance(node, dict) and not node.keys().isdisjoint(_KEYS):
+            return True
+        pending += node.values() if isinstance(node, dict) else node
+    return False
 
 
 def _collect_names(document: dict[str, Any], url: str) -> _Names:
