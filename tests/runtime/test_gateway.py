@@ -251,7 +251,7 @@ FORMATS_OF_OBJECTS = ["json", "multipart", "form"]
 FORMATS = st.sampled_from(["json", "multipart", "form", "binary", "text", "none"])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=JSON, query=st.dictionaries(st.text(max_size=6), st.text(max_size=6), max_size=3), encoding=FORMATS)
 def test_any_call_gets_a_response_or_a_400(
     gateway: Gateway, service: HttpFixture, body: Any, query: dict[str, str], encoding: str

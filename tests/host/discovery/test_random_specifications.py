@@ -104,14 +104,14 @@ COMPONENTS = {
         "{B}": {"allOf": [{"$ref": "#/components/schemas/A"}, {"required": ["stream"]}]},
     },
 }
-QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def read_document(document: dict[str, Any], expose: Any = CATEGORIES) -> Operations:
     return read_operations({**document, "components": COMPONENTS}, port=8020, prefix="", expose=expose)
 
 
-@QUICK
+@SETTINGS
 @given(DOCUMENT.filter(lambda document: document["paths"]))
 def test_every_operation_is_a_route_or_skipped(document: dict[str, Any]) -> None:
     methods = [method.upper() for item in document["paths"].values() for method in item]
@@ -125,7 +125,7 @@ def test_every_operation_is_a_route_or_skipped(document: dict[str, Any]) -> None
         assert all(any(each in entry.reason for each in refusals) for entry in default.skipped)
 
 
-@QUICK
+@SETTINGS
 @given(DOCUMENT.filter(lambda document: document["paths"]))
 def test_the_sdk_accepts_every_route_and_the_document_is_valid(document: dict[str, Any]) -> None:
     routes = read_document(document).routes
@@ -145,7 +145,7 @@ def test_the_sdk_accepts_every_route_and_the_document_is_valid(document: dict[st
     assert build_api_document(plan, name="case", version="1") == description
 
 
-@QUICK
+@SETTINGS
 @given(DOCUMENT.filter(lambda document: document["paths"]), st.randoms(use_true_random=False))
 def test_a_manifest_is_stable_and_complete(document: dict[str, Any], shuffler: random.Random) -> None:
     # Slash twins apart, of which the first named has the path.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.errors import WrapperError
@@ -264,9 +264,9 @@ def test_the_swagger_version_may_be_a_number(version: Any) -> None:
     check_dialect({"swagger": version, "paths": {}})
 
 
-def test_100_000_paths_are_rejected() -> None:
+def test_50_001_operations_are_rejected() -> None:
     with pytest.raises(WrapperError, match="more than 50,000 operations"):
-        read_document(build_document({f"/p{n}": {"get": OK} for n in range(100_000)}))
+        read_document(build_document({f"/p{n}": {"get": OK} for n in range(50_001)}))
 
 
 def test_the_total_size_of_schemas_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +358,6 @@ def count_operations(document: dict[str, Any]) -> int:
     return sum(1 for _ in iterate_operations(document))
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_any_document_gives_routes_skipped_operations_or_an_error(data: st.DataObject) -> None:
     document = data.draw(st.sampled_from([RICH, SWAGGER]))
