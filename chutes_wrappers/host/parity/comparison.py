@@ -141,8 +141,13 @@ def judge_service(service: HttpResponse, expected: int | None = None) -> Verdict
 
 
 def is_service_failure(service: HttpResponse) -> bool:
-    """Return whether the service failed: a 5xx other than 501, which a healthy service may return."""
-    return service.status >= 500 and service.status != HTTPStatus.NOT_IMPLEMENTED
+    """Return whether the service failed."""
+    return is_failure_status(service.status)
+
+
+def is_failure_status(status: int) -> bool:
+    """Return whether a service with this status failed: a 5xx other than 501, which a healthy service may return."""
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
 
 
 def _not_proven(message: str, response: HttpResponse) -> Verdict:

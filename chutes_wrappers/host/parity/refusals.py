@@ -13,7 +13,7 @@ from chutes_wrappers.core.module_headers import format_secret_command
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.discovery.credentials import Refusal as DiscoveryRefusal
 from chutes_wrappers.host.discovery.credentials import list_credentials, suggest_header
-from chutes_wrappers.host.parity.comparison import HttpResponse
+from chutes_wrappers.host.parity.comparison import HttpResponse, is_failure_status
 from chutes_wrappers.host.parity.outcomes import Outcome
 
 _MAX_WORDS = 300
@@ -38,7 +38,8 @@ class Refusal:
         rest = len(self.routes) - _MAX_ROUTES
         names = ", ".join(self.routes[:_MAX_ROUTES]) + (f" and {rest} more" if rest > 0 else "")
         meaning = "credentials are missing or wrong: " if _is_denied(self.status) else ""
-        return f"{meaning}the service refused the example with {self.status}: {names}"
+        verb = "itself failed" if is_failure_status(self.status) else "refused the example"
+        return f"{meaning}the service {verb} with {self.status}: {names}"
 
 
 def list_refusals(outcomes: Sequence[Outcome], chute: str, variables: Sequence[str] = ()) -> list[Refusal]:
@@ -114,7 +115,7 @@ def _advise(
     first = outcomes[0]
     if _is_denied(status):
         return _advise_credentials(outcomes, responses, chute)
-    if status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED:
+    if is_failure_status(status):
         fields = _list_fields(first, responses[0])
         lines = _paste(first, fields) if fields else _paste_rule(first, '"skip": "the reason"')
         return (

@@ -77,6 +77,11 @@ def test_a_401_asks_for_the_credentials_that_the_service_wants(
     assert ("--secret chat SERVICE_KEY" in refusal.advice) == ("CHUTE_HEADERS" in line)
 
 
+def test_a_failure_of_the_service_is_not_called_a_refusal() -> None:
+    assert "the service itself failed with 500" in refuse(500, {"detail": "no"}).format_title()
+    assert "the service refused the example with 501" in refuse(501, {"detail": "no"}).format_title()
+
+
 def test_lines_are_python() -> None:
     example = {"is_new": True, "limit": None, "text": 'a "b" é'}
     line = refuse(422, {"detail": "no"}, example=example).advice.splitlines()[-1]
