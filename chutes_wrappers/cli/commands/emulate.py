@@ -308,7 +308,7 @@ def _save_record(
             manifest=hashes["manifest"],
             cords=tuple(CordRecord(**{name: getattr(cord, name) for name in names}) for cord in chute.record.cords),
             routes=tuple(Recorder(chute.send_direct, keeps_bodies=keeps_bodies).record(outcomes)),
-            examples={name: dict(example) for name, example in calls.document_examples.items()},
+            examples=calls.list_recorded_examples({each.name: each.call.example for each in outcomes}),
             links={name: tuple(sources) for name, sources in calls.links.items()},
         )
         write_record(record, path)

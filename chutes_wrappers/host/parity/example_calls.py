@@ -14,6 +14,7 @@ from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH
 from chutes_wrappers.host.modules.module_examples import Examples, find_referenced_routes, resolve_example
 from chutes_wrappers.host.parity.comparison import HttpResponse
+from chutes_wrappers.host.parity.made_up_credentials import find_made_up
 from chutes_wrappers.host.parity.schema_examples import build_all_properties, build_example_body, select_property
 from chutes_wrappers.host.parity.stories import StorySource, find_value, is_listed, plan_stories, rank_in_story
 
@@ -115,6 +116,22 @@ class ExampleCalls:
         fields = build_all_properties(cord.route.input_schema or {})
         fuller = {**{name: value for name, value in fields.items() if name not in parameters}, **example}
         return fuller if fuller.keys() > example.keys() else None
+
+    def list_recorded_examples(self, sent: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Return the document's examples, with the fields that the check had to add to them: ``sent`` has them by name.
+
+        Parameters that only the module knows are left out: they may be secret.
+        """
+        recorded = {name: dict(example) for name, example in self.document_examples.items()}
+        for cord in self.cords:
+            name, parameters = format_name(cord), {each.name for each in cord.route.parameters}
+            example = sent.get(name, {}) if name not in self.examples else {}
+            made_up = find_made_up(cord, example)
+            own = self._build_own_example(cord) if example else {}
+            if made_up:
+                hidden = {*parameters, *own} - {*made_up}
+                recorded[name] = {**own, **{key: value for key, value in example.items() if key not in hidden}}
+        return recorded
 
     @cached_property
     def _stories(self) -> dict[str, tuple[StorySource, ...]]:

@@ -26,6 +26,7 @@ from chutes_wrappers.host.parity.comparison import (
     judge_service,
 )
 from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
+from chutes_wrappers.host.parity.made_up_credentials import DENIED_STATUSES, build_credentials, find_made_up
 from chutes_wrappers.host.parity.outcomes import (
     EXCUSED,
     NOT_CALLED,
@@ -88,6 +89,7 @@ class ParityCheck:
     _service_responses: dict[str, HttpResponse] = field(default_factory=dict)
     _requests: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _service_requests: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _refused_credentials: set[tuple[int | str, ...]] = field(default_factory=set)
     _called_names: set[str] = field(default_factory=set)
     _running: dict[str, int] = field(default_factory=dict)
     _last_called: PlannedCord | None = None
@@ -264,8 +266,8 @@ class ParityCheck:
         except (CallFailed, WrapperError, ValueError, KeyError, TypeError) as error:
             message = "cannot build a request to the service itself"
             return build_outcome(cord, call, verdict=Verdict(kind="not proven", message=message, evidence=str(error)))
-        if self._service_requests[format_name(cord)].keys() > direct.keys():
-            call = replace(call, example=self.calls.build_fuller(cord, call.example) or call.example)
+        added = {name: value for name, value in self._service_requests[format_name(cord)].items() if name not in direct}
+        call = replace(call, example={**call.example, **added})
         limit_s = rule.timeout_s or CALL_TIMEOUT_S
         refusal = judge_service(service, rule.status)
         if refusal is not None and (service.problem or is_service_failure(service)):
@@ -282,13 +284,23 @@ class ParityCheck:
             call = varied
             response = self.exchange.call_platform(call, limit_s + service.seconds)
         verdict = self._judge(cord, call, rule, request, response, service, has_other_values=varied is not None)
+        if verdict.kind == "proven" and (names := find_made_up(cord, call.example)):
+            verdict = replace(verdict, message=f"{verdict.message}; any {' and '.join(names)} is accepted")
         return build_outcome(cord, call, response=response, verdict=verdict, request=request, service=service)
 
     def _call_service(
         self, cord: PlannedCord, example: Mapping[str, Any], rule: CheckRule
     ) -> tuple[DirectRequest, HttpResponse]:
-        """Call the service itself; if it has the item of the example already, once more with another."""
+        """Call the service itself, and again with what it lacks: credentials, all fields, or an item that it does not have."""
         request, service = self._send_example(cord, example, rule)
+        credentials = self._make_up_credentials(cord, example, rule) if service.status in DENIED_STATUSES else {}
+        if credentials:
+            keyed = {**example, **credentials}
+            keyed_request, keyed_service = self._send_example(cord, keyed, rule)
+            if keyed_service.status in DENIED_STATUSES:
+                self._refused_credentials.add((cord.port, *credentials))
+            else:
+                example, request, service = keyed, keyed_request, keyed_service
         varied = None
         if rule.status is None and is_conflict(service.status, service) and self._is_made_up(cord):
             varied = vary_example(cord, example, uuid.uuid4().hex[:8])
@@ -298,6 +310,14 @@ class ParityCheck:
             request, service = self._send_example(cord, varied, rule)
         self._service_requests[format_name(cord)] = example if varied is None else varied
         return request, service
+
+    def _make_up_credentials(self, cord: PlannedCord, example: Mapping[str, Any], rule: CheckRule) -> dict[str, str]:
+        """Return credentials that neither the module nor its rule has; none after the service has refused such once."""
+        if rule.status is not None or not self._is_made_up(cord):
+            return {}
+        known = {*example, *rule.headers, *self.calls.header_names(cord)}
+        credentials = build_credentials(cord, known)
+        return {} if (cord.port, *credentials) in self._refused_credentials else credentials
 
     def _send_example(
         self, cord: PlannedCord, example: Mapping[str, Any], rule: CheckRule
