@@ -26,14 +26,14 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.files import open_atomically
 from chutes_wrappers.core.platform_checks import is_shadowed
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS
-from chutes_wrappers.host.account.api_key import read_api_key, require_api_key
+from chutes_wrappers.host.account.api_key import require_api_key
 from chutes_wrappers.host.calling.body import convert_to_schema, find_body_concern, parse_form_body, parse_json_body
 from chutes_wrappers.host.calling.call_failures import build_call_error
 from chutes_wrappers.host.calling.content import STREAM_TYPE
 from chutes_wrappers.host.calling.sending import CallResponse, build_upload, send_call
 from chutes_wrappers.host.calling.target import Target, build_target_without_cords, select_target
 from chutes_wrappers.host.calling.trace_events import find_outcome, iter_trace_events
-from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, parse_chute_address, parse_deployed_address
+from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, parse_deployed_address, resolve_chute_address
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_urls import build_chute_url
 from chutes_wrappers.host.platform_api.error_responses import mask_secret_bytes
@@ -135,10 +135,7 @@ def _resolve_target(
     name: ChuteName, path: str, body: Mapping[str, Any] | None, options: Options
 ) -> tuple[ChuteAddress, Target]:
     if (url := options.url) is not None:
-        address = parse_chute_address(url, read_api_key())
-        if not address.is_local and address.key is None:
-            require_api_key()
-        return address, build_target_without_cords(path, body, options.method)
+        return resolve_chute_address(url), build_target_without_cords(path, body, options.method)
     key = require_api_key()
     with api_client.connect_to_read(key) as api:
         chute = add_listed_cords(api, get_chute(api, name, output.report))

@@ -16,13 +16,13 @@ from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key, require_api_key
+from chutes_wrappers.host.account.api_key import require_api_key
 from chutes_wrappers.host.discovery.on_host import discover_running
 from chutes_wrappers.host.forwarding.chute_client import (
     Chute,
     ChuteAddress,
-    parse_chute_address,
     parse_deployed_address,
+    resolve_chute_address,
 )
 from chutes_wrappers.host.forwarding.local_names import build_browser_name
 from chutes_wrappers.host.forwarding.matching import RouteTable
@@ -99,16 +99,7 @@ def _resolve_address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
         with api_client.connect_to_read(key) as api:
             chute = get_chute(api, ChuteName(text=facts.chute_name, is_of_module=True), output.report)
             return parse_deployed_address(build_chute_url(chute, api.url), key)
-    address = parse_chute_address(url, read_api_key())
-    if address.key is None and address.is_emulated:
-        raise ConfigurationError(
-            f"{address.url} is a chute of an emulator, which requires an API key",
-            where=f"{KEY_VARIABLE}, {get_key_path()}",
-            next_step=f"set {KEY_VARIABLE} to the key in the curl command that the emulator printed",
-        )
-    if address.key is None and not address.is_local:
-        require_api_key()
-    return address
+    return resolve_chute_address(url)
 
 
 def _resolve_manifest(facts: ModuleFacts, address: ChuteAddress) -> Manifest:

@@ -15,6 +15,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.platform_checks import find_size_problem
 from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S, INVOCATION_HEADER
 from chutes_wrappers.core.text import clean_text
+from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key, require_api_key
 from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.forwarding.transport import ForwardingError
 from chutes_wrappers.host.http_sessions import find_proxy, is_local_host
@@ -68,6 +69,23 @@ def parse_chute_address(url: str, key: str | None) -> ChuteAddress:
         return address if address.is_emulated else replace(address, key=None)
     if key and parsed.scheme == "http":
         raise ConfigurationError(f"{url} would send your API key unencrypted", next_step="use https")
+    return address
+
+
+def resolve_chute_address(url: str) -> ChuteAddress:
+    """Return the address for a URL of the command line, with the user's key where one is needed.
+
+    Raises ConfigurationError as ``parse_chute_address``, and when there is no key.
+    """
+    address = parse_chute_address(url, read_api_key())
+    if address.key is None and address.is_emulated:
+        raise ConfigurationError(
+            f"{address.url} is a chute of an emulator, which requires an API key",
+            where=f"{KEY_VARIABLE}, {get_key_path()}",
+            next_step=f"set {KEY_VARIABLE} to the key in the curl command that the emulator printed",
+        )
+    if address.key is None and not address.is_local:
+        require_api_key()
     return address
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -13,7 +14,13 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.host.forwarding.chute_client import Chute, ChuteAddress, PublicCall, parse_chute_address
+from chutes_wrappers.host.forwarding.chute_client import (
+    Chute,
+    ChuteAddress,
+    PublicCall,
+    parse_chute_address,
+    resolve_chute_address,
+)
 from chutes_wrappers.host.forwarding.matching import RouteTable
 from chutes_wrappers.host.forwarding.route_transport import RouteTransport
 from chutes_wrappers.host.forwarding.transport import ForwardingError, Transport
@@ -185,6 +192,14 @@ def test_a_localhost_subdomain_is_a_chute_of_the_emulator_on_this_machine() -> N
     assert address == ChuteAddress(url="http://tester-case.localhost:8000", key=KEY)
     assert (address.is_local, address.is_emulated) == (True, True)
     assert not parse_chute_address("http://localhost:8000", KEY).is_emulated
+
+
+def test_a_chute_of_the_emulator_is_not_called_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CHUTES_API_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match="the key in the curl command"):
+        resolve_chute_address("http://tester-case.localhost:8000")
+    assert resolve_chute_address("http://127.0.0.1:8000").key is None
 
 
 def test_the_key_is_sent_to_other_hosts_and_not_in_repr() -> None:
