@@ -24,6 +24,8 @@ _MAX_CHECKS = 5_000
 _MAX_ITEMS = 1_000
 _MAX_PROPERTIES = 100
 _EXAMPLE_KEYS = ("example", "examples", "x-example")
+# Of a required parameter that no schema describes, by its type.
+_PARAMETER_VALUES: dict[str | None, Any] = {None: "hello", "array": ["hello"], "object": {"key": "hello"}}
 # What the discriminator of an alternative requires; no keyword of a schema has this name.
 _FIXED = "\0fixed"
 
@@ -45,7 +47,12 @@ def build_example_body(route: Route) -> dict[str, Any]:
         if name in body or sends_all
     }
     variables = {name: "1" for name in _list_needed_variables(route) if name not in body}
-    return {**variables, **body, **files, **_build_app_files(route, body)}
+    parameters = {
+        parameter.name: _PARAMETER_VALUES[parameter.type]
+        for parameter in route.parameters
+        if parameter.required and not parameter.credential and parameter.name not in {*body, *variables}
+    }
+    return {**variables, **parameters, **body, **files, **_build_app_files(route, body)}
 
 
 def _list_needed_variables(route: Route) -> list[str]:

@@ -221,3 +221,13 @@ def test_a_file_has_the_media_type_that_is_declared_for_its_part() -> None:
 
 def test_a_variable_of_the_path_has_a_value() -> None:
     assert build_example_body(Route(path="/a", target_path="/a/{id}/{rest:path}{/more}")) == {"id": "1", "rest": "1"}
+
+
+def test_a_required_parameter_has_a_value_without_a_schema() -> None:
+    declared = [
+        {"name": "run_id", "in": "query", "required": True},
+        {"name": "tags", "in": "query", "type": "array", "required": True},
+        {"name": "page", "in": "query"},
+    ]
+    route = Route.model_validate({"path": "/runs", "method": "GET", "parameters": declared})
+    assert build_example_body(route) == {"run_id": "hello", "tags": ["hello"]}
