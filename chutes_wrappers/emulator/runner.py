@@ -296,14 +296,13 @@ async def _send_direct_request(request: Any) -> dict[str, Any]:
 
 async def _exchange(request: Any) -> dict[str, Any]:
     """Send a request and follow redirects within the service only, as the gateway does (runtime/upstream.py)."""
-    async with _open_session() as session:
-        for _ in range(_MAX_REDIRECTS):
-            async with _start_request(session, request) as response:
-                if response.status not in _REDIRECT_STATUSES or "Location" not in response.headers:
-                    return await _read_response(response, request["sample"])
-                request, status = _follow_redirect(request, response), response.status
-            if request is None:
-                break
+    for _ in range(_MAX_REDIRECTS):
+        async with _open_session() as session, _start_request(session, request) as response:
+            if response.status not in _REDIRECT_STATUSES or "Location" not in response.headers:
+                return await _read_response(response, request["sample"])
+            request, status = _follow_redirect(request, response), response.status
+        if request is None:
+            break
     return {"status": status, "content_type": "", "body": ""}
 
 
@@ -326,12 +325,13 @@ def _make_connector() -> Any:
     """Return the gateway's connector, which repairs responses; aiohttp's in an image without our package, or with an older one."""
     import aiohttp
 
+    # One request uses it. A connection that is never kept has "Connection: close" in the request, and a service may repeat that.
     try:
         from chutes_wrappers.runtime.connection_pool import make_connector
 
-        return make_connector(is_shared=False)
+        return make_connector()
     except (ImportError, TypeError):
-        return aiohttp.TCPConnector(force_close=True)
+        return aiohttp.TCPConnector()
 
 
 def _find_request_class() -> Any:

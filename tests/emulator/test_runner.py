@@ -190,6 +190,7 @@ async def test_a_direct_request_follows_a_redirect_without_a_port(
     assert (response["status"], response["body"]) == (200, "b2s=")
     assert received[1].startswith(followed + b" " + target.encode() + b" ")
     assert (b"application/json" in received[1]) == (followed == b"POST")
+    assert not any(b"\r\nconnection:" in head.lower() for head in received)  # as from the gateway
 
 
 def test_a_direct_request_has_the_headers_that_the_chute_sends() -> None:
