@@ -122,10 +122,11 @@ def _advise(
             f"read in the service's log why it failed; then give an example with which it works, or excuse it:\n{lines}"
         )
     if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-        sent = dict(first.request.headers).get("Content-Type", "no media type") if first.request else "no media type"
+        sent = dict(first.request.headers).get("Content-Type") if first.request else None
+        reason = f"the service does not take {sent}" if sent else "the service wants a body with a media type"
         return (
-            f"the service does not take {sent}. Correct the body's type in the route's request, in CHUTE_STATIC_ROUTES; a route "
-            f"that discovery found stays, so give yours another path:\n    {_format_typed_route(first)}"
+            f"{reason}. Correct the request of the route in CHUTE_STATIC_ROUTES; a route that discovery found stays, so give "
+            f"yours another path:\n    {_format_typed_route(first)}"
         )
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE) and "{" in _target_path(first):
         return "the value in the path is made up; take one that exists, or one of another route's response:\n" + _paste(
