@@ -127,7 +127,7 @@ class OperationReader:
             declared.parameter.model_copy(
                 update={
                     "type": self._shapes.find_collection_type(declared.schema),
-                    "shared": declared.parameter.name in fields,
+                    "shared": _has_field(fields, declared.parameter),
                 }
             )
             for declared in parameters
@@ -187,6 +187,12 @@ class OperationReader:
         except WrapperError as error:
             self._add_notes(label, (f"left out: {error.what}",), separator=" ")
             return None
+
+
+def _has_field(fields: Mapping[str, Any], parameter: Parameter) -> bool:
+    """Return whether the body has a field that a caller's key for ``parameter`` may mean (``runtime/parameter_values.py``)."""
+    has_any_case = parameter.place == "header" and "-" in parameter.name
+    return parameter.name in fields or (has_any_case and parameter.name.lower() in {name.lower() for name in fields})
 
 
 def _describe_own_requests(node: Mapping[str, Any], key: str) -> list[str]:

@@ -99,6 +99,15 @@ def test_a_parameter_with_the_name_of_a_body_property_is_shared() -> None:
     assert single_route.input_schema == {"type": "object", "properties": {"text": {"type": "string"}, "lang": {}}}
 
 
+def test_a_header_shares_the_field_of_a_body_whose_name_differs_in_case() -> None:
+    schema = {"type": "object", "properties": {"x-a": {}}}
+    parameters: list[Any] = [
+        {"in": place, "name": name, "schema": {}} for place, name in (("header", "X-A"), ("query", "X-a"))
+    ]
+    route = read_route(build_operation(schema, parameters=parameters))
+    assert {each.name: each.shared for each in route.parameters} == {"X-A": True, "X-a": False}
+
+
 @pytest.mark.parametrize(
     ("schema", "type"),
     [
