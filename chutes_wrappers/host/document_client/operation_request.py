@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Any, get_args
 from urllib.parse import parse_qsl, quote
 
@@ -64,18 +64,20 @@ def _separate_values(
     operation: Operation, example: Mapping[str, Any], header_names: Collection[str]
 ) -> tuple[_Values, dict[str, Any]]:
     """Return the values of the parameters by their index, and the fields that remain for the body."""
-    in_body = (
-        operation.nodes.find_properties(operation.body.schema).keys()
-        if operation.is_from_document and operation.body
-        else ()
-    )
+    in_body = _list_body_keys(operation)
     fields, values, used = dict(example), dict[int, Any](), set[str]()
-    order = sorted(enumerate(operation.parameters), key=lambda pair: get_args(Place).index(pair[1].place))
+    order = sorted(
+        enumerate(operation.parameters),
+        key=lambda pair: (pair[1].is_credential, get_args(Place).index(pair[1].place)),
+    )
+    lower_in_body = {name.lower() for name in in_body}
+    names = {parameter.name for parameter in operation.parameters}
     for index, parameter in order:
-        key = _find_key(parameter, example)
-        is_shared = key in in_body
-        # One key says one parameter, and another of the same name only if the service requires it.
-        is_free = not is_shared and key not in used
+        key = _find_key(parameter, example, names)
+        is_shared = key in in_body or (_has_any_case(parameter) and key.lower() in lower_in_body)
+        # One key says one parameter, and another of the same name only if the service requires it. A service may read a
+        # credential in several places.
+        is_free = not is_shared and (key not in used or parameter.is_credential)
         value = None
         if key in example and (is_free or parameter.is_required):
             value = example[key]
@@ -84,16 +86,49 @@ def _separate_values(
             value = build_parameter_value(operation, parameter)
         if not is_shared:
             fields.pop(key, None)
+        value = _find_defined(operation, parameter, value) if value is not None else None
         if value is not None:
             values[index] = value
     return values, fields
 
 
-def _find_key(parameter: OperationParameter, example: Mapping[str, Any]) -> str:
-    """Return the key of a parameter in a call: its name. The names of headers have no case, if they are not words of a body."""
-    if parameter.place != "header" or parameter.name in example or "-" not in parameter.name:
+def _list_body_keys(operation: Operation) -> Collection[str]:
+    """Return the keys of a call that say the body, where the document has one."""
+    body = operation.body
+    if body is None or not operation.is_from_document:
+        return ()
+    if body.kind in ("text", "binary"):
+        return ("text" if body.kind == "text" else "data", "content_type")
+    if body.kind == "lines" or body.is_wrapped:
+        return ("body",)
+    return operation.nodes.find_properties(body.schema).keys()
+
+
+def _find_key(parameter: OperationParameter, example: Mapping[str, Any], names: Container[str]) -> str:
+    """Return the key of a parameter in a call: its name. The names of headers have no case, unless another parameter has the key."""
+    if not _has_any_case(parameter) or parameter.name in example:
         return parameter.name
-    return next((key for key in example if key.lower() == parameter.name.lower()), parameter.name)
+    found = (key for key in example if key.lower() == parameter.name.lower() and key not in names)
+    return next(found, parameter.name)
+
+
+def _has_any_case(parameter: OperationParameter) -> bool:
+    """Return whether a key in other letters is the parameter's as well: a header whose name cannot be a word of a body."""
+    return parameter.place == "header" and "-" in parameter.name
+
+
+def _find_defined(operation: Operation, parameter: OperationParameter, value: Any) -> Any:
+    """Return what of ``value`` is sent; None if nothing is: null and empty collections are undefined (RFC 6570, section 2.3)."""
+    if parameter.format.content_type:
+        is_json = parameter.format.content_type.partition(";")[0].strip().lower().endswith(("/json", "+json"))
+        kinds = operation.nodes.find_types(parameter.schema) - {"null"}
+        is_text = isinstance(value, str) and not (kinds and kinds <= {"array", "object"})
+        return encode_json(value).decode() if is_json and is_text else value
+    if isinstance(value, Mapping):
+        value = {key: item for key, item in value.items() if item is not None}
+    elif isinstance(value, list):
+        value = [item for item in value if item is not None]
+    return None if value in ([], {}) else value
 
 
 def _select_body_fields(operation: Operation, fields: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -123,9 +158,10 @@ def _build_target(operation: Operation, values: _Values, rest: Mapping[str, Any]
         for index, parameter in sorted(enumerate(operation.parameters), key=lambda pair: pair[1].place == "path")
         if parameter.place in ("path", "query")
     }
-    fixed = _VARIABLE.sub(lambda match: quote(to_text(by_name[variables[match[1]]][1]), safe=""), fixed)
+    in_template = find_path_variables(fixed)
+    fixed = _VARIABLE.sub(lambda match: _format_in_template(*by_name[variables[match[1]]]), fixed)
     fixed_names = {name for name, _ in parse_qsl(fixed, keep_blank_values=True)}
-    pairs = [pair for pair in _iterate_pairs(operation, values, rest) if pair[0] not in fixed_names]
+    pairs = [pair for pair in _iterate_pairs(operation, values, rest, in_template) if pair[0] not in fixed_names]
     whole = [
         _format_query_string(parameter, values[index])
         for index, parameter in enumerate(operation.parameters)
@@ -134,6 +170,11 @@ def _build_target(operation: Operation, values: _Values, rest: Mapping[str, Any]
     query = "&".join([*filter(None, [fixed]), *(f"{name}={value}" for name, value in pairs), *whole])
     text = _fill_path(path, variables, by_name)
     return f"{text}?{query}" if query else text
+
+
+def _format_in_template(parameter: OperationParameter, value: Any) -> str:
+    is_list = isinstance(value, list) and not parameter.format.content_type
+    return quote(",".join(map(to_text, value)) if is_list else to_text(value), safe="")
 
 
 def _fill_path(path: str, variables: Mapping[str, str], by_name: Mapping[str, tuple[OperationParameter, Any]]) -> str:
@@ -153,9 +194,11 @@ def _fill_path(path: str, variables: Mapping[str, str], by_name: Mapping[str, tu
     return "".join([*texts, quote(path[end:], safe=_LITERAL)])
 
 
-def _iterate_pairs(operation: Operation, values: _Values, rest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _iterate_pairs(
+    operation: Operation, values: _Values, rest: Mapping[str, Any], in_template: Container[str]
+) -> Iterator[tuple[str, str]]:
     for index, parameter in enumerate(operation.parameters):
-        if parameter.place == "query" and index in values:
+        if parameter.place == "query" and index in values and parameter.name not in in_template:
             yield from iterate_query(parameter.name, values[index], parameter.format)
     for name, value in rest.items():
         if value is not None:

@@ -280,6 +280,8 @@ def test_a_variable_in_the_query_of_a_path_may_be_a_query_parameter() -> None:
     path, operation = "/x?mode={mode}&fixed=1", {"parameters": [make_parameter("mode", "query", {"example": "m"})]}
     assert make_request(operation, {"mode": "a&b"}, path=path).target == "/x?mode=a%26b&fixed=1"
     assert make_request(operation, {}, path=path).target == "/x?mode=m&fixed=1"
+    other = {"parameters": [make_parameter("m", "query", {"type": "array"})]}
+    assert make_request(other, {"m": [1, "a"]}, path="/x?mode={m}").target == "/x?mode=1%2Ca"
     route = Route.model_validate({"path": path, "method": "GET", "parameters": [{"name": "mode"}]})
     assert DirectClient().build_request(route, PORT, {"mode": "a"}).target == "/x?mode=a&fixed=1"
 
@@ -324,3 +326,32 @@ def test_names_that_no_request_can_have_are_left_out() -> None:
     names = [("a\r\nX-Injected", "header"), ("d; admin", "cookie"), ("ok[0]", "cookie")]
     parameters = [make_parameter(name, place, {"example": "1"}, required=True) for name, place in names]
     assert make_request({"parameters": parameters}, {}).headers == {"Cookie": "ok[0]=1"}
+
+
+def test_keys_of_the_body_are_not_parameters_of_that_name() -> None:
+    operation = {"parameters": [make_parameter("text", "query", {}), make_parameter("X-A", "header", {})]}
+    text = make_request({**operation, **make_body({"text/plain": {}})}, {"text": "a"}, method="post")
+    assert (text.target, text.body) == ("/x", b"a")
+    schema = {"schema": {"type": "object", "properties": {"x-a": {}}}}
+    body = make_request({**operation, **make_body({"application/json": schema})}, {"x-a": 1}, method="post")
+    assert (body.headers.get("X-A"), body.body) == (None, b'{"x-a":1}')
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "target"),
+    [
+        ({"schema": {"type": "array"}}, ["a", None], "/x?q=a"),
+        ({"schema": {"type": "array"}, "style": "form", "explode": False}, [], "/x"),
+        ({"content": {"application/json": {"schema": {"type": "string"}}}}, "a", "/x?q=%22a%22"),
+        ({"content": {"application/json": {"schema": {"type": "array"}}}}, "[1]", "/x?q=%5B1%5D"),
+    ],
+)
+def test_what_is_undefined_is_not_sent_and_json_is_json(parameter: dict[str, Any], value: Any, target: str) -> None:
+    assert make_request({"parameters": [make_parameter("q", "query", **parameter)]}, {"q": value}).target == target
+
+
+def test_a_credential_has_the_value_of_another_parameter_of_its_name() -> None:
+    scheme = {"securitySchemes": {"k": {"type": "apiKey", "in": "query", "name": "key"}}}
+    operation = {"parameters": [make_parameter("key", "header", {})], "security": [{"k": []}]}
+    request = make_request(operation, {"key": "a"}, components=scheme)
+    assert (request.target, request.headers) == ("/x?key=a", {"key": "a"})
