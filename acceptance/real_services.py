@@ -58,11 +58,11 @@ _MLFLOW_ROUTES = """CHUTE_STATIC_ROUTES = [
     {"path": "/api/2.0/mlflow/runs/create", "method": "POST"},
 ]
 CHUTE_EXAMPLES = {
-    "POST /api/2.0/mlflow/experiments/create": {"name": "first"},
-    "POST /api/2.0/mlflow/experiments/search": {"max_results": 5},
-    "POST /api/2.0/mlflow/runs/create": {"experiment_id": "0"},
+    "POST /api/n2_0/mlflow/experiments/create": {"name": "first"},
+    "POST /api/n2_0/mlflow/experiments/search": {"max_results": 5},
+    "POST /api/n2_0/mlflow/runs/create": {"experiment_id": "0"},
 }
-CHUTE_CHECKS = {"POST /api/2.0/mlflow/experiments/create": {"skip": "a second experiment cannot have the name of the first"}}
+CHUTE_CHECKS = {"POST /api/n2_0/mlflow/experiments/create": {"skip": "a second experiment cannot have the name of the first"}}
 """
 
 

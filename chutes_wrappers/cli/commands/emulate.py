@@ -36,7 +36,7 @@ from chutes_wrappers.emulator.server import RunningPlatform
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.header_variables import read_instance_secrets
-from chutes_wrappers.host.modules.module_checks import check_rule_names
+from chutes_wrappers.host.modules.module_checks import check_rule_names, describe_unknown_route
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.name_checks import check_names
 from chutes_wrappers.host.parity.comparison import is_readable
@@ -122,7 +122,10 @@ def _emulate(module: str, options: Options, on_json: Callable[[], None] = lambda
         definition = describe_staged_module(stage, output.report)
         username = module_preparation.select_owner(definition, username)
         module_preparation.check_with_platform_rules(facts, definition, username)
-        check_rule_names(facts.checks, _list_public_names(definition["cords"]), str(facts.path))
+        names = _list_public_names(definition["cords"])
+        check_rule_names(facts.checks, names, str(facts.path))
+        for name in sorted(facts.examples.keys() - {*names}):
+            output.warning(f"CHUTE_EXAMPLES: {describe_unknown_route(name, names)}")
         refused = list_refused_targets(definition["image"]["bases"])
         (output.warning if refused else output.report)(describe_forges(refused))
         user = stack.enter_context(_start_platform(prepared, username, facts, options, screen))

@@ -60,9 +60,13 @@ def check_rule_names(rules: CheckRules, routes: Collection[str], where: str) -> 
     for route, rule in rules.items():
         for name in (route, rule.after) if rule.after else (route,):
             if name not in routes:
-                close = difflib.get_close_matches(name, routes, n=1, cutoff=0.5)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                raise _make_error(where, f"the chute has no route {name!r}{hint}", "name a public route of the chute")
+                raise _make_error(where, describe_unknown_route(name, routes), "name a public route of the chute")
+
+
+def describe_unknown_route(name: str, routes: Collection[str]) -> str:
+    """Return that the chute has no route of this name, with the one of ``routes`` that is most similar."""
+    close = difflib.get_close_matches(name, routes, n=1, cutoff=0.5)
+    return f"the chute has no route {name!r}{f'; did you mean {close[0]}?' if close else ''}"
 
 
 def _find_problems(route: str, entry: Mapping[Any, Any]) -> Iterator[str]:

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.modules.module_checks import CheckRule, check_rule_names, parse_checks
+from chutes_wrappers.host.modules.module_checks import (
+    CheckRule,
+    check_rule_names,
+    describe_unknown_route,
+    parse_checks,
+)
 
 
 def test_rules_are_read() -> None:
@@ -50,3 +55,9 @@ def test_an_unknown_route_is_named_with_a_similar_one() -> None:
     for rules in unknown:
         with pytest.raises(ConfigurationError, match="'POST /item'; did you mean POST /items"):
             check_rule_names(parse_checks(rules, "m"), ["POST /items", "GET /other"], "m")
+
+
+def test_an_unknown_route_is_named_with_a_similar_one() -> None:
+    said = describe_unknown_route("POST /api/2.0/items", ["POST /api/n2_0/items", "GET /x"])
+    assert said == "the chute has no route 'POST /api/2.0/items'; did you mean POST /api/n2_0/items?"
+    assert describe_unknown_route("Q", []) == "the chute has no route 'Q'"
