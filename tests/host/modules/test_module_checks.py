@@ -57,7 +57,7 @@ def test_an_unknown_route_is_named_with_a_similar_one() -> None:
             check_rule_names(parse_checks(rules, "m"), ["POST /items", "GET /other"], "m")
 
 
-def test_an_unknown_route_is_named_with_a_similar_one() -> None:
+def test_a_similar_route_is_suggested() -> None:
     said = describe_unknown_route("POST /api/2.0/items", ["POST /api/n2_0/items", "GET /x"])
     assert said == "the chute has no route 'POST /api/2.0/items'; did you mean POST /api/n2_0/items?"
     assert describe_unknown_route("Q", []) == "the chute has no route 'Q'"
