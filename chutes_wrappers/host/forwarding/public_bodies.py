@@ -48,7 +48,7 @@ def iter_bodies(route: Route, call: TunnelCall) -> Iterator[dict[str, Any]]:
         text = _decode_text(call.body, content_type)
         yield {"text": text, **({"content_type": content_type} if content_type else {})}
     elif not call.body and not kind.startswith("multipart/"):
-        yield {}
+        yield {"body": []} if encoding == "lines" else {}
     elif kind.startswith("multipart/") and _accepts(route, "multipart"):
         yield from _iter_multipart(route, content_type, call.body)
     elif kind == FORM_TYPE and _accepts(route, "form"):

@@ -376,3 +376,9 @@ def test_a_request_without_a_body_to_a_route_that_may_have_text_gets_no_media_ty
     route = {"target_method": "PROPFIND", "request": {"encoding": "text", "content_type": "application/xml"}}
     request = send(make_table(route), make_call("PROPFIND", "/a"))
     assert (request.headers, read_body(request)) == ({}, ("", b""))
+
+
+def test_an_empty_body_of_lines_arrives() -> None:
+    route = {"request": {"encoding": "lines", "content_type": "application/jsonl"}}
+    request = send(make_table(route), make_call("POST", "/a", content_type="application/jsonl"))
+    assert read_body(request) == ("application/jsonl", b"")
