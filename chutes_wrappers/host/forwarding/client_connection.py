@@ -108,6 +108,13 @@ class ClientConnection:
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()
         )
         method = self._method = request.method.decode("ascii")
+        if get_header(headers, "transfer-encoding") and (
+            get_header(headers, "content-length") or request.http_version == b"1.0"
+        ):
+            # Another server may have read another end of it: what follows could be a part of its body (RFC 9112, section 6.1).
+            raise ForwardingError(
+                400, "a request with Transfer-Encoding has no Content-Length, and is HTTP/1.1: its end is not certain"
+            )
         if method == "CONNECT":
             raise ForwardingError(501, "CONNECT cannot be forwarded: this server is not a proxy. Use its URL itself.")
         if request.http_version == b"1.0" and not get_header(headers, "host"):

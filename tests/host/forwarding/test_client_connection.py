@@ -183,3 +183,16 @@ async def test_addresses_are_converted_in_both_directions() -> None:
     assert get_values(transport.calls[0].headers, "host") == ["127.0.0.1:8020"]
     assert get_values(transport.calls[0].headers, "origin") == ["http://127.0.0.1:8080"]
     assert b"\r\nLocation: http://case.localhost:18080/x\r\n" in response
+
+
+@pytest.mark.parametrize(("version", "length"), [(b"1.1", b"Content-Length: 4\r\n"), (b"1.0", b"")])
+async def test_a_request_whose_end_is_not_certain_is_refused_with_what_follows(version: bytes, length: bytes) -> None:
+    transport = FakeTransport()
+    response = await send_requests(
+        transport,
+        b"POST /a HTTP/%s\r\nHost: localhost:PORT\r\n%sTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % (version, length)
+        + b"GET /smuggled HTTP/1.1\r\nHost: localhost:PORT\r\n\r\n",
+    )
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert b"its end is not certain" in response
+    assert transport.calls == []
