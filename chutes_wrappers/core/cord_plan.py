@@ -35,6 +35,11 @@ class PlannedCord(BaseModel):
     port: int
     stream: bool = False
 
+    @property
+    def name(self) -> str:
+        """Public method and path, as ``CHUTE_EXAMPLES`` names a route."""
+        return f"{self.public_method} {self.public_path}"
+
 
 class CordPlan(BaseModel):
     """The cords of a chute, the skipped routes, and warnings about the published routes."""

@@ -19,7 +19,7 @@ from chutes_wrappers.host.discovery.specification import read_operations
 from chutes_wrappers.host.document_client.direct_client import DirectClient
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.document_client.service_document import ServiceDocument
-from chutes_wrappers.host.parity.example_calls import PublicCall, format_name
+from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.call_request import build_request
 from chutes_wrappers.runtime.upstream import UpstreamRequest
@@ -91,12 +91,12 @@ def test_both_send_the_same_request() -> None:
         client = DirectClient(documents={PORT: ServiceDocument(document)})
         cords = plan_cords(routes, PORT, expose=CATEGORIES).cords
         examples = client.build_examples(cords)
-        assert examples.keys() == {format_name(cord) for cord in cords}, name
+        assert examples.keys() == {cord.name for cord in cords}, name
         for cord in cords[::4]:
-            example = examples[format_name(cord)]
+            example = examples[cord.name]
             difference = compare(cord, example, client.build_request(cord.route, PORT, example))
             count += 1
             if difference is not None:
-                differences[f"{name} {format_name(cord)}"] = difference[:2_000]
+                differences[f"{name} {cord.name}"] = difference[:2_000]
     assert not differences
     assert count > 1_000

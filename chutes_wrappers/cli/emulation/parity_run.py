@@ -30,7 +30,7 @@ from chutes_wrappers.host.document_client.service_document import (
 from chutes_wrappers.host.modules.module_checks import NO_RULE
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
+from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall
 from chutes_wrappers.host.parity.http_exchange import send_request
 from chutes_wrappers.host.parity.parity_check import Exchange, ParityCheck, find_undeclared_header
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
@@ -76,7 +76,7 @@ def build_parity_check(
             read_service=lambda request, timeout_s: ends.call_service(request, timeout_s, sample_s=timeout_s),
             build_request=lambda cord, example: replace(
                 client.build_request(cord.route, cord.port, example, list_header_names(facts, cord)),
-                route=format_name(cord),
+                route=cord.name,
             ),
             is_listening=ends.is_listening,
             restart_service=ends.restart_service,
@@ -90,10 +90,10 @@ def build_parity_check(
 
 def _check_rule_headers(facts: ModuleFacts, cords: list[PlannedCord]) -> None:
     for cord in cords:
-        rule = facts.checks.get(format_name(cord), NO_RULE)
+        rule = facts.checks.get(cord.name, NO_RULE)
         if header := find_undeclared_header(cord, rule):
             raise ConfigurationError(
-                f"CHUTE_CHECKS: {format_name(cord)} does not declare the header {header}, so no caller of the chute can send it",
+                f"CHUTE_CHECKS: {cord.name} does not declare the header {header}, so no caller of the chute can send it",
                 where=str(facts.path),
                 next_step="declare it in the route's parameters, or set it for every call with CHUTE_HEADERS",
             )

@@ -15,7 +15,6 @@ from chutes_wrappers.host.document_client.operation_examples import build_exampl
 from chutes_wrappers.host.document_client.operation_request import build_request
 from chutes_wrappers.host.document_client.route_operation import read_route_operation
 from chutes_wrappers.host.document_client.service_document import Link, ServiceDocument, ServiceDocuments
-from chutes_wrappers.host.parity.example_calls import format_name
 from chutes_wrappers.host.parity.stories import StorySource
 
 # The runtime expressions of OpenAPI's Link Object that a response's JSON or the request's parameters resolve.
@@ -48,7 +47,7 @@ class DirectClient:
     def build_examples(self, cords: Iterable[PlannedCord]) -> dict[str, dict[str, Any]]:
         """Return the public JSON of an example call, by the name of the cord, for each cord that a document describes."""
         operations = {
-            format_name(cord): self.find_operation(cord.route, cord.port)
+            cord.name: self.find_operation(cord.route, cord.port)
             for cord in cords
             if cord.port in self.documents and cord.route.gradio is None
         }
@@ -59,9 +58,7 @@ class DirectClient:
         sources: dict[str, tuple[StorySource, ...]] = {}
         for port, document in self.documents.items():
             names = {
-                (cord.route.upstream_method, cord.route.target_path): format_name(cord)
-                for cord in cords
-                if cord.port == port
+                (cord.route.upstream_method, cord.route.target_path): cord.name for cord in cords if cord.port == port
             }
             for link in document.list_links():
                 source, target = _find_name(names, link.source), _find_name(names, link.target)

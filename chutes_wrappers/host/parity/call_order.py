@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from chutes_wrappers.core.cord_plan import PlannedCord
-from chutes_wrappers.host.parity.example_calls import format_name
 
 # Words in the last segment of a path that ends or restarts a service, or makes it unable to respond.
 _ENDING_WORDS = frozenset(
@@ -35,7 +34,7 @@ def sort_by_need(
     """
     by_name: dict[str, list[PlannedCord]] = {}
     for cord in cords:
-        by_name.setdefault(format_name(cord), []).append(cord)
+        by_name.setdefault(cord.name, []).append(cord)
     ordered: dict[int, PlannedCord] = {}
     visited: set[int] = set()
 

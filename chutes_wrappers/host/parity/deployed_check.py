@@ -14,7 +14,7 @@ from chutes_wrappers.core.cord_plan import PlannedCord
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.calling.content import LONGEST_LAST_EVENT_BYTES, parse_content, parse_stream_error
 from chutes_wrappers.host.parity.comparison import EVENTS, HttpResponse, find_differing_paths, normalize_content
-from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
+from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall
 from chutes_wrappers.host.parity.recording import compute_example_hash, parse_json
 from chutes_wrappers.host.parity.response_record import ResponseRecord, RouteRecord
 from chutes_wrappers.host.parity.response_shapes import find_shape_differences
@@ -88,7 +88,7 @@ class DeployedCheck:
             if compute_example_hash(call) != routes[_key_of_cord(cord)].example:
                 raise ConfigurationError(
                     "its example is not the one that --emulate sent: a file of CHUTE_EXAMPLES may have changed",
-                    where=format_name(cord),
+                    where=cord.name,
                     next_step="run --emulate with --check again, which writes the record again",
                 )
 
@@ -102,7 +102,7 @@ class DeployedCheck:
         return {_key_of_route(route): route for route in self.record.routes}
 
     def _check_cord(self, cord: PlannedCord, route: RouteRecord) -> RouteResult:
-        name = format_name(cord)
+        name = cord.name
         if reason := self._find_obstacle(cord):
             return RouteResult(name=name, kind="not called", message=reason, stream=cord.stream)
         call = self.calls.build_call(cord, self._get_response)
@@ -142,7 +142,7 @@ def count_results(results: Sequence[RouteResult]) -> Mapping[ResultKind, int]:
 
 
 def _key_of_cord(cord: PlannedCord) -> tuple[str, bool]:
-    return format_name(cord), cord.stream
+    return cord.name, cord.stream
 
 
 def _key_of_route(route: RouteRecord) -> tuple[str, bool]:

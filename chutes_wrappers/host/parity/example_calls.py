@@ -13,6 +13,7 @@ from chutes_wrappers.core.cord_plan import PlannedCord
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH
 from chutes_wrappers.host.modules.module_examples import Examples, find_referenced_routes, resolve_example
+from chutes_wrappers.host.parity.call_order import sort_by_need
 from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.made_up_credentials import find_made_up
 from chutes_wrappers.host.parity.schema_examples import build_all_properties, build_example_body, select_property
@@ -59,31 +60,16 @@ class ExampleCalls:
 
     def sort_cords(self) -> list[PlannedCord]:
         """Return the cords; one whose example needs the response of another comes after it, and what deletes comes last."""
-        by_name: dict[str, list[PlannedCord]] = {}
-        for cord in self.cords:
-            by_name.setdefault(format_name(cord), []).append(cord)
-        ordered: dict[int, PlannedCord] = {}
-        visited: set[int] = set()
-
-        def add(cord: PlannedCord) -> None:
-            if id(cord) not in visited:  # in a circle, responses will be reported as missing
-                visited.add(id(cord))
-                for name in sorted(self.find_sources(cord) | self.find_story_sources(cord)):
-                    for source in by_name.get(name, ()):
-                        add(source)
-                ordered[id(cord)] = cord
-
-        for cord in sorted(self.cords, key=rank_in_story):
-            add(cord)
-        return [*ordered.values()]
+        by_story = sorted(self.cords, key=rank_in_story)
+        return sort_by_need(by_story, lambda cord: self.find_sources(cord) | self.find_story_sources(cord))
 
     def find_sources(self, cord: PlannedCord) -> set[str]:
         """Return the names of the cords whose responses the module's example of ``cord`` contains."""
-        return {*find_referenced_routes(self.examples.get(format_name(cord)))}
+        return {*find_referenced_routes(self.examples.get(cord.name))}
 
     def find_story_sources(self, cord: PlannedCord) -> set[str]:
         """Return the names of the cords whose responses may have values for ``cord``; without one its example has others."""
-        return {source.source for source in self._stories.get(format_name(cord), ())}
+        return {source.source for source in self._stories.get(cord.name, ())}
 
     def build_call(
         self,
@@ -97,7 +83,7 @@ class ExampleCalls:
         Raises ConfigurationError for a file of an example that cannot be read, and MissingValue for a pointer of an example
         that finds nothing.
         """
-        module_example = self.examples.get(format_name(cord))
+        module_example = self.examples.get(cord.name)
         if module_example is not None:
             example = resolve_example(module_example, self.folder, get_response)
         else:
@@ -111,7 +97,7 @@ class ExampleCalls:
         Many services refuse to change an item without a field to change.
         """
         parameters = {each.name for each in cord.route.parameters}
-        if format_name(cord) in self.examples or not example.keys() <= parameters or cord.route.gradio is not None:
+        if cord.name in self.examples or not example.keys() <= parameters or cord.route.gradio is not None:
             return None
         fields = build_all_properties(cord.route.input_schema or {})
         fuller = {**{name: value for name, value in fields.items() if name not in parameters}, **example}
@@ -124,7 +110,7 @@ class ExampleCalls:
         """
         recorded = {name: dict(example) for name, example in self.document_examples.items()}
         for cord in self.cords:
-            name, parameters = format_name(cord), {each.name for each in cord.route.parameters}
+            name, parameters = cord.name, {each.name for each in cord.route.parameters}
             example = sent.get(name, {}) if name not in self.examples else {}
             made_up = find_made_up(cord, example)
             own = self._build_own_example(cord) if example else {}
@@ -136,13 +122,13 @@ class ExampleCalls:
     @cached_property
     def _stories(self) -> dict[str, tuple[StorySource, ...]]:
         """The sources of the cords that have no example of the module: declared links, then what the paths suggest."""
-        names = {format_name(cord) for cord in self.cords}
+        names = {cord.name for cord in self.cords}
         suggested = plan_stories(self.cords)
         sources = {name: (*self.links.get(name, ()), *suggested.get(name, ())) for name in names - self.examples.keys()}
         return {name: tuple(each for each in own if each.source in names) for name, own in sources.items() if own}
 
     def _build_own_example(self, cord: PlannedCord) -> dict[str, Any]:
-        declared = self.document_examples.get(format_name(cord))
+        declared = self.document_examples.get(cord.name)
         example = declared if declared is not None else build_example_body(cord.route)
         own = {name.lower() for name in self.header_names(cord)}
         headers = {each.name for each in cord.route.parameters if each.place == "header" and each.name.lower() in own}
@@ -156,7 +142,7 @@ class ExampleCalls:
         own: Mapping[str, Any],
     ) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for source in self._stories.get(format_name(cord), ()):
+        for source in self._stories.get(cord.name, ()):
             if source.parameter not in values:
                 sent = get_request(source.source)
                 request = sent if sent is not None else self._build_source_example(source.source)
@@ -172,12 +158,7 @@ class ExampleCalls:
         """Return the example of the cord with this name, without the values of its own story."""
         if name in self.examples:
             return self.examples[name]
-        return next((self._build_own_example(cord) for cord in self.cords if format_name(cord) == name), {})
-
-
-def format_name(cord: PlannedCord) -> str:
-    """Return public method and path of a cord, as ``CHUTE_EXAMPLES`` names it."""
-    return f"{cord.public_method} {cord.public_path}"
+        return next((self._build_own_example(cord) for cord in self.cords if cord.name == name), {})
 
 
 def _set_stream_field(cord: PlannedCord, example: Mapping[str, Any]) -> dict[str, Any]:

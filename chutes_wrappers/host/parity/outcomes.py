@@ -18,7 +18,7 @@ from chutes_wrappers.host.parity.comparison import (
     find_service_status,
     normalize_content,
 )
-from chutes_wrappers.host.parity.example_calls import PublicCall, format_name
+from chutes_wrappers.host.parity.example_calls import PublicCall
 
 NOT_CALLED = HttpResponse(status=0)
 SERVICE_ENDED = "the service ended during this call"
@@ -146,7 +146,7 @@ def _suggest_fix(cord: PlannedCord, service: HttpResponse | None) -> str:
     if service is not None and service.is_cut and not cord.stream:
         if service.media_type == EVENTS:
             return f"say that its response is a stream; then the events arrive as they are produced:\n    {_format_stream(cord)}"
-        name = format_name(cord)
+        name = cord.name
         return (
             f"only the tunnel carries a {service.media_type} without an end. Add it, and excuse the route:\n"
             "    register_tunnel(chute, SERVICE_PORTS)\n"

@@ -25,7 +25,7 @@ from chutes_wrappers.host.parity.comparison import (
     is_service_failure,
     judge_service,
 )
-from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall, format_name
+from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall
 from chutes_wrappers.host.parity.made_up_credentials import DENIED_STATUSES, build_credentials, find_made_up
 from chutes_wrappers.host.parity.outcomes import (
     EXCUSED,
@@ -185,7 +185,7 @@ class ParityCheck:
         """Start the service again if it has ended. Return whether it has."""
         if self.exchange.is_listening(cord.port):
             return False
-        name = format_name(self._last_called) if self._last_called is not None else format_name(cord)
+        name = self._last_called.name if self._last_called is not None else cord.name
         self.exchange.restart_service(f"the service ended after the call of {name}")
         return True
 
@@ -212,7 +212,7 @@ class ParityCheck:
         return bool(self.calls.find_sources(cord) or self.calls.find_story_sources(cord))
 
     def _get_rule(self, cord: PlannedCord) -> CheckRule:
-        return self.rules.get(format_name(cord), NO_RULE)
+        return self.rules.get(cord.name, NO_RULE)
 
     def _report(self, name: str) -> None:
         self._running.setdefault(name, len(self._called_names | {name}))
@@ -227,7 +227,7 @@ class ParityCheck:
 
     def _call_cord(self, cord: PlannedCord) -> Outcome:
         """Call a cord at the service, and through the platform if the service has an example of its response."""
-        rule, name = self._get_rule(cord), format_name(cord)
+        rule, name = self._get_rule(cord), cord.name
         self._report(name)
         missing = self._find_missing(cord)
         if rule.skip or missing:
@@ -266,7 +266,7 @@ class ParityCheck:
         except (CallFailed, WrapperError, ValueError, KeyError, TypeError) as error:
             message = "cannot build a request to the service itself"
             return build_outcome(cord, call, verdict=Verdict(kind="not proven", message=message, evidence=str(error)))
-        added = {name: value for name, value in self._service_requests[format_name(cord)].items() if name not in direct}
+        added = {name: value for name, value in self._service_requests[cord.name].items() if name not in direct}
         call = replace(call, example={**call.example, **added})
         limit_s = rule.timeout_s or CALL_TIMEOUT_S
         refusal = judge_service(service, rule.status)
@@ -308,7 +308,7 @@ class ParityCheck:
             varied = self.calls.build_fuller(cord, example)
         if varied is not None:
             request, service = self._send_example(cord, varied, rule)
-        self._service_requests[format_name(cord)] = example if varied is None else varied
+        self._service_requests[cord.name] = example if varied is None else varied
         return request, service
 
     def _make_up_credentials(self, cord: PlannedCord, example: Mapping[str, Any], rule: CheckRule) -> dict[str, str]:
@@ -339,7 +339,7 @@ class ParityCheck:
 
     def _is_made_up(self, cord: PlannedCord) -> bool:
         """Return whether the example of a cord is not the module's."""
-        return format_name(cord) not in self.calls.examples
+        return cord.name not in self.calls.examples
 
     def _build_direct_example(self, cord: PlannedCord, call: PublicCall, rule: CheckRule) -> Mapping[str, Any]:
         """Return the example for the service; one with the response of another route has the service's own."""

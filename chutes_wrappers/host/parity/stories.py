@@ -66,14 +66,14 @@ def plan_stories(cords: Sequence[PlannedCord]) -> dict[str, tuple[StorySource, .
     the kind of item that the name begins with: ``flow_id`` is of ``POST /flows``.
     """
     index = _Index(cords)
-    by_path = {_name(cord): index.find_by_path(cord) for cord in cords}
+    by_path = {cord.name: index.find_by_path(cord) for cord in cords}
     by_name: dict[tuple[int, str], list[StorySource]] = {}
     for cord in cords:
-        for source in by_path[_name(cord)]:
+        for source in by_path[cord.name]:
             by_name.setdefault((cord.port, source.parameter), []).append(source)
     stories = {}
     for cord in cords:
-        sources = [*by_path[_name(cord)]]
+        sources = [*by_path[cord.name]]
         for parameter in _list_needed(cord.route):
             same = by_name.get((cord.port, parameter), ()) if len(_WORD.findall(parameter)) > 1 else ()
             sources += [*same, *index.find_by_name(cord, parameter)]
@@ -82,9 +82,9 @@ def plan_stories(cords: Sequence[PlannedCord]) -> dict[str, tuple[StorySource, .
         for earlier, later in itertools.pairwise(variables):
             found = [each for each in sources if each.parameter == earlier]
             sources += [replace(each, parameter=later, is_exact=True, pointer=None, field=None) for each in found]
-        unique = tuple(dict.fromkeys(each for each in sources if each.source != _name(cord)))
+        unique = tuple(dict.fromkeys(each for each in sources if each.source != cord.name))
         if unique:
-            stories[_name(cord)] = unique
+            stories[cord.name] = unique
     return stories
 
 
@@ -108,7 +108,7 @@ class _Index:
             if paths is None or cord.stream:
                 continue
             path = _normalise(cord.route.target_path)
-            paths.setdefault((cord.port, path), []).append(_name(cord))
+            paths.setdefault((cord.port, path), []).append(cord.name)
             last = path.rpartition("/")[2]
             known = self._collections.setdefault((cord.port, _make_singular(last)), [])
             if last != "{}" and path not in known:
@@ -225,10 +225,6 @@ def _find_exact(value: Any, parameter: str) -> str | int | None:
             return exact
         value = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), Mapping | list)), None)
     return None
-
-
-def _name(cord: PlannedCord) -> str:
-    return f"{cord.public_method} {cord.public_path}"
 
 
 def _normalise(path: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.host.parity.example_calls import ExampleCalls, format_name
+from chutes_wrappers.host.parity.example_calls import ExampleCalls
 from chutes_wrappers.host.parity.stories import StorySource, find_value
 
 NONE = HttpResponse(status=0)
@@ -138,7 +138,7 @@ def test_headers_of_the_module_get_no_made_up_value() -> None:
     header_names: Callable[[PlannedCord], list[str]] = lambda cord: ["x-kind"]  # noqa: E731
     calls = ExampleCalls(cords=plan_cords([route], 8020).cords, examples={}, folder=Path(), header_names=header_names)
     assert calls.build_call(calls.cords[0], lambda name: NONE).example == {"q": "hello"}
-    assert format_name(calls.cords[0]) == "GET /a"
+    assert calls.cords[0].name == "GET /a"
 
 
 @pytest.mark.parametrize(
