@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -116,12 +116,34 @@ class ParityCheck:
         independent = [cord for cord in self._ordered_cords if is_independent(cord, self._find_needed(cord))]
         if self.parallel_calls > 1 and len(independent) > 1:
             self._run_parallel(independent)
-        for cord in self._ordered_cords:
-            if id(cord) not in self._outcomes:
-                self._keep(cord, self._check_cord(cord))
+        for batch in self._iterate_batches():
+            if len(batch) > 1:
+                self._run_parallel(batch)
+            for cord in batch:
+                if id(cord) not in self._outcomes:
+                    self._keep(cord, self._check_cord(cord))
         for number, (method, path) in enumerate(self.module_cords, start=-len(self.module_cords)):
             self._outcomes[number] = self._check_module_cord(method, path)
         return self.list_outcomes()
+
+    def _iterate_batches(self) -> Iterator[list[PlannedCord]]:
+        """Yield the cords without an outcome, in order: those together that only read, and whose sources were called before."""
+        batch: list[PlannedCord] = []
+        names: set[str] = set()
+        for cord in self._ordered_cords:
+            if id(cord) in self._outcomes:
+                continue
+            is_reader = self.parallel_calls > 1 and is_independent(cord, ())
+            if batch and (not is_reader or names & self._find_needed(cord)):
+                yield batch
+                batch, names = [], set()
+            if is_reader:
+                batch.append(cord)
+                names.add(cord.name)
+            else:
+                yield [cord]
+        if batch:
+            yield batch
 
     def _run_parallel(self, cords: Sequence[PlannedCord]) -> None:
         """Call ``cords`` at the same time. One during which the service was lost is left for a call of its own."""

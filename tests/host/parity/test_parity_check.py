@@ -286,6 +286,25 @@ def test_routes_that_only_read_are_called_at_the_same_time() -> None:
     ]
 
 
+def test_routes_that_read_what_another_has_created_are_called_at_the_same_time() -> None:
+    barrier, called = threading.Barrier(2), []
+
+    def call_service(request: DirectRequest, timeout_s: float) -> HttpResponse:
+        called.append(request.target)
+        if request.method == "GET":
+            barrier.wait(60)
+        return json_response(b'{"id": 7}')
+
+    paths = ("/items/{id}", "/items/{id}/tags")
+    routes = ({"path": "/items"}, *({"path": path, "method": "GET"} for path in paths))
+    check = make_check(
+        plan(*routes), lambda call, timeout_s: json_response(b'{"id": 7}'), call_service, parallel_calls=2
+    )
+    assert [outcome.verdict.kind for outcome in check.run()] == ["proven"] * 3
+    assert called[0] == "/items"
+    assert {*called[1:3]} == {"/items/7", "/items/7/tags"}
+
+
 def json_response(body: bytes, status: int = 200) -> HttpResponse:
     return HttpResponse(status=status, content_type="application/json", body=body)
 
