@@ -124,7 +124,9 @@ def _format_item(name: str, item: Any, content_type: str) -> bytes:
 
 def _encode_multipart(body: OperationBody, fields: Mapping[str, Any]) -> EncodedBody:
     parts = [part for name, value in fields.items() if value is not None for part in _iterate_parts(body, name, value)]
-    boundary = f"part-{hashlib.sha256(b''.join(parts)).hexdigest()[:32]}"
+    boundary = hashlib.sha256(b"".join(parts)).hexdigest()[
+        :32
+    ]  # as long as the gateway's: a service may repeat the length
     content = b"".join(b"--" + boundary.encode() + b"\r\n" + part + b"\r\n" for part in parts)
     media_type = body.content_type or "multipart/form-data"
     return content + f"--{boundary}--\r\n".encode(), f"{media_type}; boundary={boundary}"

@@ -27,7 +27,19 @@ def compare_once(
     return compare(platform, service, repeated or service, stream=stream)
 
 
+def repeat_request(boundary: str) -> HttpResponse:
+    """The response of a service that repeats a multipart request."""
+    parts = f'--{boundary}\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--{boundary}--\r\n'
+    return json_response({"type": f"multipart/form-data; boundary={boundary}", "length": len(parts), "body": parts})
+
+
 GOOD = [
+    (
+        repeat_request("0123456789abcdef"),
+        repeat_request("fedcba9876543210"),
+        repeat_request("fedcba9876543210"),
+        "same, but for the boundary of the request's parts",
+    ),
     (WAV, WAV, None, "same bytes"),
     (json_response({"a": 1, "b": 2}), json_response({"b": 2, "a": 1}), None, "same JSON"),
     (
