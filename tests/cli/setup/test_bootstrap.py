@@ -214,12 +214,15 @@ def test_a_copied_checkout_gets_a_new_environment_and_the_original_is_unchanged(
     assert "setting it up" not in run(tmp_path / "copy" / "deploy.sh", "--help", code=1)
 
 
-def test_a_moved_checkout_keeps_the_python_of_its_environment(installed_checkout: Path, tmp_path: Path) -> None:
+def test_a_moved_checkout_keeps_the_python_of_its_environment(
+    installed_checkout: Path, folder_of_uv: Path, tmp_path: Path
+) -> None:
     moved = tmp_path / "with space"
     shutil.copytree(installed_checkout, tmp_path / "first", symlinks=True)
     (tmp_path / "first" / ".venv" / ".complete").write_text(str(tmp_path / "first" / ".venv"))
     (tmp_path / "first").rename(moved)
-    output_text = run(moved / "setup.sh", "--yes", "--no-account", CHUTES_WRAPPERS_PYTHON="", PATH="/usr/bin:/bin")
+    path = f"{folder_of_uv}:/usr/bin:/bin"
+    output_text = run(moved / "setup.sh", "--yes", "--no-account", CHUTES_WRAPPERS_PYTHON="", PATH=path)
     assert f".venv was created in {tmp_path / 'first'}: creating it again" in output_text
     assert is_bound_to(moved)
     version = [str(moved / ".venv" / "bin" / "python"), "-V"]
@@ -339,15 +342,13 @@ def test_a_missing_supported_python_is_reported(clone: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("uv")
-@pytest.mark.parametrize(
-    "flag", [["--python", sys.executable], [f"--python={sys.executable}"]], ids=["apart", "joined"]
-)
-def test_a_python_of_another_version_replaces_the_environment(clone: Path, flag: list[str]) -> None:
+def test_a_python_of_another_version_replaces_the_environment(clone: Path) -> None:
     older = clone / ".venv" / "bin" / "python"
     older.parent.mkdir(parents=True)
     older.write_text("#!/bin/sh\necho Python 3.9.1\n")
     older.chmod(0o755)
-    done = subprocess.run([clone / "setup.sh", "--yes", *flag], capture_output=True, text=True, check=False)
+    argv = [clone / "setup.sh", "--yes", "--python", sys.executable]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "has Python 3.9.1: creating it again" in done.stderr
     version = subprocess.run([older, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]
@@ -356,7 +357,8 @@ def test_a_python_of_another_version_replaces_the_environment(clone: Path, flag:
 
 @pytest.mark.parametrize("named", ["no-such-python", "/bin/sh"])
 def test_an_unsupported_python_argument_has_no_fallback(clone: Path, named: str) -> None:
-    for flags, variables in ((["--python", named], {}), ([], {"CHUTES_WRAPPERS_PYTHON": named})):
+    ways = ((["--python", named], {}), ([f"--python={named}"], {}), ([], {"CHUTES_WRAPPERS_PYTHON": named}))
+    for flags, variables in ways:
         done = subprocess.run(
             [clone / "setup.sh", "--yes", *flags],
             env={**os.environ, **variables},
