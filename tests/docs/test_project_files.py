@@ -66,3 +66,9 @@ def test_every_threat_names_tests_that_exist() -> None:
 def test_the_files_name_no_address_to_write_to() -> None:
     for path in (ROOT / "SECURITY.md", *(ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")):
         assert not re.search(r"\S+@\S+\.\S+|https?://", path.read_text()), path
+
+
+def test_the_tests_that_the_table_of_calls_names_exist() -> None:
+    named = re.findall(r"`(tests/[^`:]+)::(\w+)`", (ROOT / "docs" / "calls.md").read_text())
+    assert named
+    assert [pair for pair in named if f"def {pair[1]}(" not in (ROOT / pair[0]).read_text()] == []
