@@ -129,7 +129,9 @@ def scenario(elsewhere: CheckoutTarget) -> Scenario:
 
 def test_a_module_among_traps_passes_the_parity_check(elsewhere: CheckoutTarget, scenario: Scenario) -> None:
     check = ("--no-docker", "--check", "--yes", "--watch", "0")
-    assert "1 proven · 0 not proven · 0 failing" in elsewhere.run("deploy.sh", "--emulate", scenario.module.name, *check)
+    assert "1 proven · 0 not proven · 0 failing" in elsewhere.run(
+        "deploy.sh", "--emulate", scenario.module.name, *check
+    )
 
 
 def test_a_module_among_traps_is_run(elsewhere: CheckoutTarget, scenario: Scenario) -> None:

@@ -58,7 +58,9 @@ async def _read_call(request: web.Request, ports: Collection[int]) -> TunnelCall
 
 
 def _add_headers(call: TunnelCall, headers: ServiceHeaders | None) -> TunnelCall:
-    defaults = headers.select_for_request(call.port, call.method, call.target.partition("?")[0]) if headers is not None else {}
+    defaults = (
+        headers.select_for_request(call.port, call.method, call.target.partition("?")[0]) if headers is not None else {}
+    )
     own_names = {name.lower() for name, _ in call.headers}
     added = [(name, encode_header_value(value)) for name, value in defaults.items() if name.lower() not in own_names]
     return replace(call, headers=(*call.headers, *added)) if added else call

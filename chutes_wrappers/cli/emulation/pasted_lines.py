@@ -12,7 +12,7 @@ _INDENT = "    "
 def merge_lines(texts: Iterable[str], known: Collection[str]) -> str:
     """Return the assignments in ``texts``, merged by variable; empty if they can be pasted as they are.
 
-    They cannot if two are to one variable, or if one is to a variable of ``known``, which the module has already: the last
+    They cannot if two are to one variable, or if one is to a variable of ``known``, which the module has already. The last
     assignment would replace the others.
     """
     values: dict[str, list[str]] = {}

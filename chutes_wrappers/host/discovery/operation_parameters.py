@@ -119,10 +119,10 @@ def _find_path_variables(path: str, nodes: Iterable[Mapping[str, Any]]) -> dict[
     names = {name for node in nodes if node.get("in") == "path" and isinstance(name := node.get("name"), str)}
     in_query = {str(node.get("name")) for node in nodes if node.get("in") == "query"} - names
     end = len(path.partition("?")[0])
-    found = [
+    variables = [
         variable for variable in find_variables(path, names) if variable.start < end or variable.name not in in_query
     ]
-    return {variable.name: not variable.is_optional for variable in found}
+    return {variable.name: not variable.is_optional for variable in variables}
 
 
 def find_same_names(parameters: Iterable[DeclaredParameter]) -> list[str]:

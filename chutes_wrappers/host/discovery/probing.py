@@ -204,8 +204,8 @@ class _PortProbe:
     async def _search(self) -> bool:
         """Search, and return whether all responses were final.
 
-        Until one search at all places is complete, attempts 1, 2, 4, 8, … are at all places, others at the usual ones: a
-        service that is starting would be flooded.
+        Until one search at all places is complete, only attempts 1, 2, 4, 8, … are at all places. More of them would flood a
+        service that is starting.
         """
         # Only searches of a service that responds are counted: others end at their first request.
         self._searches += self._has_responded

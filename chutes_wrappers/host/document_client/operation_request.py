@@ -108,8 +108,8 @@ def _find_key(parameter: OperationParameter, example: Mapping[str, Any], names: 
     """Return the key of a parameter in a call: its name. The names of headers have no case, unless another parameter has the key."""
     if not _has_any_case(parameter) or parameter.name in example:
         return parameter.name
-    found = (key for key in example if key.lower() == parameter.name.lower() and key not in names)
-    return next(found, parameter.name)
+    keys = (key for key in example if key.lower() == parameter.name.lower() and key not in names)
+    return next(keys, parameter.name)
 
 
 def _has_any_case(parameter: OperationParameter) -> bool:

@@ -109,8 +109,8 @@ def format_path_value(name: str, value: Any, value_format: ValueFormat, *, has_s
     elif isinstance(value, list):
         if explode:
             items = [encode(item) for item in value]
-            named = [f"{name}={item}" if item else name for item in items] if style == "matrix" else items
-            return prefix + joiner.join(named)
+            texts = [f"{name}={item}" if item else name for item in items] if style == "matrix" else items
+            return prefix + joiner.join(texts)
         text = delimiter.join(encode(item) for item in value)
     else:
         text = encode(value)

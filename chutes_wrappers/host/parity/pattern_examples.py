@@ -1,8 +1,8 @@
 """A text for a regular expression of a schema (``pattern``). Pure, and bounded for any expression.
 
 Supported is what patterns of specifications use: literals, classes, quantifiers, groups, alternatives, anchors, back-references.
-Look-arounds are skipped. A candidate is checked with ``re``, so an unsupported expression has no example, and hardly a wrong one:
-only that of an expression with which ``re`` may never end is not checked.
+Look-arounds are skipped. A candidate is checked with ``re``, so an unsupported expression has no example. Only for an expression
+with which ``re`` may never end the candidate is not checked.
 """
 
 from __future__ import annotations

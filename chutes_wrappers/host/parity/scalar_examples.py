@@ -155,7 +155,7 @@ def is_allowed(value: Any, node: Mapping[str, Any]) -> bool:
 
 
 def convert_scalar(value: Any, kind: str, text_format: Any) -> list[Any]:
-    """Return what a scalar of another type or format may mean: a number as a text, a time as a date, a text as a number."""
+    """Return what a scalar of another type or format may mean, such as a number as a text, or a time as a date."""
     if isinstance(value, bool):
         return []
     if kind == "string" and isinstance(value, (int, float)):

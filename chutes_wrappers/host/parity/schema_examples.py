@@ -170,12 +170,12 @@ class ExampleBuilder:
         properties = _get_object(node, "properties")
         is_closed = node.get("additionalProperties") is False and "patternProperties" not in node
         required = _get_list(node, "required")
-        kept = {
+        fields = {
             name: self._replace(properties[name], child, depth) if name in properties else child
             for name, child in value.items()
             if (name in properties or not is_closed) and (child is not None or name in required)
         }
-        return self._build_object(node, kept, depth)
+        return self._build_object(node, fields, depth)
 
     def _replace(self, schema: Any, value: Any, depth: int) -> Any:
         """Return ``value`` if ``schema`` allows it, maybe after a change; else another one."""

@@ -80,8 +80,8 @@ def plan_stories(cords: Sequence[PlannedCord]) -> dict[str, tuple[StorySource, .
         # The item that has the value of one variable may have that of the next.
         variables = [variable for variable, _ in _iterate_variables(cord.route.target_path)]
         for earlier, later in itertools.pairwise(variables):
-            found = [each for each in sources if each.parameter == earlier]
-            sources += [replace(each, parameter=later, is_exact=True, pointer=None, field=None) for each in found]
+            same = [each for each in sources if each.parameter == earlier]
+            sources += [replace(each, parameter=later, is_exact=True, pointer=None, field=None) for each in same]
         unique = tuple(dict.fromkeys(each for each in sources if each.source != cord.name))
         if unique:
             stories[cord.name] = unique

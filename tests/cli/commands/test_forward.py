@@ -98,7 +98,9 @@ def test_a_port_in_use_is_named_with_the_flag(tmp_path: Path) -> None:
     assert "--listen" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["--url", "https://tester-case.chutes.ai"], ["--url", "http://x.localhost:1"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--url", "https://tester-case.chutes.ai"], ["--url", "http://x.localhost:1"]]
+)
 def test_without_a_key_no_request_is_sent(tmp_path: Path, arguments: list[str]) -> None:
     module = Scenario(tmp_path, "keyless", "vendor/unused:1", [9090]).module
     done = run_command("--forward", str(module), *arguments, variables={"HOME": str(tmp_path)})
