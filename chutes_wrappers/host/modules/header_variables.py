@@ -9,14 +9,25 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.module_headers import HEADERS_VARIABLE, ModuleHeaders, format_secret_command
 from chutes_wrappers.core.platform_checks import is_banned_secret
 from chutes_wrappers.core.platform_rules import SECRET_NAME
+from chutes_wrappers.core.setup_secrets import SEED_VARIABLE, TOKEN_VARIABLE
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
+
+
+_ACCOUNT_SECRETS = {SEED_VARIABLE, TOKEN_VARIABLE}
 
 
 def read_header_variables(facts: ModuleFacts, settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the variables by their names; ``settings`` override the user's environment.
 
-    Raises ConfigurationError with the names of those that are not set, or empty, and for a value that no header can have.
+    Raises ConfigurationError with the names of those that are not set, or empty, for a value that no header can have, and for a
+    secret of the account: a module may be another person's, and so may its service.
     """
+    if of_account := _ACCOUNT_SECRETS & {*facts.headers.variables}:
+        raise ConfigurationError(
+            f"{min(of_account)} is a secret of your account on the platform, which no service gets",
+            where=f"{facts.path}, {HEADERS_VARIABLE}",
+            next_step="use a variable of another name",
+        )
     environment = {**os.environ, **(settings or {})}
     if unset := facts.headers.find_unset(environment):
         raise ConfigurationError(

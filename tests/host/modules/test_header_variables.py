@@ -34,6 +34,13 @@ def test_missing_ones_are_named_with_both_places(monkeypatch: pytest.MonkeyPatch
     assert "--secret case KEY_A" in str(caught.value)
 
 
+def test_no_service_gets_the_seed_of_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHUTES_HOTKEY_SEED", "0xsecret")
+    with pytest.raises(ConfigurationError, match="CHUTES_HOTKEY_SEED is a secret of your account") as caught:
+        resolve_headers(build_facts({"X-A": "${CHUTES_HOTKEY_SEED}"}))
+    assert "0xsecret" not in str(caught.value)
+
+
 def test_settings_of_a_command_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY_A", "of the environment")
     facts = build_facts({"X-A": "${KEY_A}"})
