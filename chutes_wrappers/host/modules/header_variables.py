@@ -12,7 +12,6 @@ from chutes_wrappers.core.platform_rules import SECRET_NAME
 from chutes_wrappers.core.setup_secrets import SEED_VARIABLE, TOKEN_VARIABLE
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 
-
 _ACCOUNT_SECRETS = {SEED_VARIABLE, TOKEN_VARIABLE}
 
 
