@@ -13,6 +13,7 @@ from typing import Any
 
 from chutes_wrappers.core.cord_plan import PlannedCord
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.discovery.readiness_paths import NONEXISTENT_PATH
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.modules.module_checks import NO_RULE, CheckRule, CheckRules
 from chutes_wrappers.host.modules.module_examples import MissingValue
@@ -51,6 +52,7 @@ _BREAK_S = 1.0
 _END_POLL_S = 0.2
 # Statuses of a service that lacks something in the request.
 _INVALID = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+_ANY_PATH = "the service returns this page for any path"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,24 @@ class ParityCheck:
                     self._keep(cord, self._check_cord(cord))
         for number, (method, path) in enumerate(self.module_cords, start=-len(self.module_cords)):
             self._outcomes[number] = self._check_module_cord(method, path)
+        self._withdraw_pages()
         return self.list_outcomes()
+
+    def _withdraw_pages(self) -> None:
+        """Change the outcomes of pages that the service returns for any path, as web interfaces do: they prove no route."""
+        pages: dict[int, HttpResponse] = {}
+        for number, outcome in self._outcomes.items():
+            request, page = outcome.request, outcome.service_response
+            if request is None or page is None or page.media_type != "text/html" or not outcome.verdict.is_proven:
+                continue
+            if request.target.partition("?")[0] == "/" or self.rules.get(outcome.name, NO_RULE).status is not None:
+                continue
+            if request.port not in pages:
+                unknown = DirectRequest(port=request.port, method="GET", target=NONEXISTENT_PATH)
+                pages[request.port] = self.exchange.call_service(unknown, CALL_TIMEOUT_S)
+            if (pages[request.port].status, pages[request.port].body) == (page.status, page.body):
+                verdict = Verdict(kind="not proven", message=_ANY_PATH, evidence=page.excerpt)
+                self._outcomes[number] = replace(outcome, verdict=verdict)
 
     def _iterate_batches(self) -> Iterator[list[PlannedCord]]:
         """Yield the cords without an outcome, in order: those together that only read, and whose sources were called before."""

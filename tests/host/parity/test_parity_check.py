@@ -311,3 +311,25 @@ def json_response(body: bytes, status: int = 200) -> HttpResponse:
 
 def fail_if_called(call: PublicCall, timeout_s: float) -> HttpResponse:
     raise AssertionError(call.path)
+
+
+def test_a_page_that_the_service_returns_for_any_path_proves_nothing() -> None:
+    pages = {"/real": b"<p>real", "/open": b"{}"}
+
+    def call(path: str) -> HttpResponse:
+        media_type = "application/json" if path == "/open" else "text/html; charset=utf-8"
+        return HttpResponse(status=200, content_type=media_type, body=pages.get(path, b"<p>any"))
+
+    routes = [{"path": path, "method": "GET"} for path in ("/lost", "/real", "/open", "/meant")]
+    check = make_check(
+        plan(*routes),
+        lambda sent, timeout_s: call(sent.path),
+        lambda sent, timeout_s: call(sent.target),
+        rules=parse_checks({"GET /meant": {"status": 200}}, "deploy_case.py"),
+    )
+    assert [(each.name, each.verdict.kind) for each in check.run()] == [
+        ("GET /lost", "not proven"),
+        ("GET /real", "proven"),
+        ("GET /open", "proven"),
+        ("GET /meant", "proven"),
+    ]
