@@ -194,7 +194,7 @@ class _EmulatedEnds:
 
     def restart_service(self, reason: str) -> None:
         with self._lock:
-            output.warning("the service is gone after the last call: its instance is replaced, and the check goes on")
+            output.warning(f"{reason}: its instance is replaced, and the check goes on")
             self._replace_instance(reason)
 
     def _prepare_instance(self) -> None:
