@@ -35,11 +35,12 @@ def read_parameters(
     parameters: dict[tuple[str, str], OperationParameter] = {}
     variables = find_path_variables(path)
     in_query = find_path_variables(path.partition("?")[2])
+    headers_of_http = _HEADERS_OF_HTTP - (set() if _has_body(nodes, item, operation) else {"content-type"})
     for node in list_parameter_nodes(nodes, item, operation):
         name, place = get_text(node, "name"), get_text(node, "in")
         if place not in get_args(Place) or (not name and place != "querystring"):
             continue
-        if (place == "path" and name not in variables) or (place == "header" and name.lower() in _HEADERS_OF_HTTP):
+        if (place == "path" and name not in variables) or (place == "header" and name.lower() in headers_of_http):
             continue
         if not can_have_name(place, name):
             continue
@@ -60,6 +61,11 @@ def read_parameters(
 def can_have_name(place: str, name: str) -> bool:
     """Return whether HTTP has a way to send a parameter of this name in ``place``."""
     return place not in _NAME_FORMS or bool(_NAME_FORMS[place].fullmatch(name))
+
+
+def _has_body(nodes: Nodes, item: Mapping[str, Any], operation: Mapping[str, Any]) -> bool:
+    places = [node.get("in") for node in list_parameter_nodes(nodes, item, operation)]
+    return "requestBody" in operation or "body" in places or "formData" in places
 
 
 def find_path_variables(path: str) -> dict[str, str]:
@@ -86,7 +92,7 @@ def _read_parameter(nodes: Nodes, node: Mapping[str, Any], name: str, place: Pla
         formats=read_encodings(nodes, media),
         schema=schema,
         is_required=(node.get("required") is True and not is_ignored) or place == "path",
-        is_expected=node.get("required") is True and place == "header" and name.lower() == "accept",
+        is_expected=node.get("required") is True and place == "header" and name.lower() in ("accept", "content-type"),
         is_credential=place == "header" and name.lower() == AUTHORIZATION.lower(),
         examples=(*list_examples(nodes, node), *list_examples(nodes, media)),
     )

@@ -35,7 +35,7 @@ def build_parameter_value(operation: Operation, parameter: OperationParameter) -
     selected = builder.select(parameter.schema, parameter.examples)
     value = selected[0] if selected else builder.build(parameter.schema if parameter.schema is not None else {})
     if parameter.is_expected and "/" not in str(value):
-        return "*/*"  # it is a list of media types
+        return "*/*" if parameter.name.lower() == "accept" else "application/json"
     if parameter.place == "header" and isinstance(value, str):
         return " ".join(value.split())  # a document may have it in several lines
     return "a" if parameter.place == "path" and value in ("", None, [], {}) else value

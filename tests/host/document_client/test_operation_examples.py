@@ -109,6 +109,13 @@ def test_a_declared_accept_is_in_the_example_although_openapi_3_ignores_it(schem
     assert build({"parameters": [make_parameter("Accept", "header", schema, required=True)]}) == {"Accept": expected}
 
 
+def test_a_declared_content_type_is_in_the_example_of_an_operation_without_a_body() -> None:
+    parameters = [make_parameter("Content-Type", "header", {"type": "string"}, required=True)]
+    assert build({"parameters": parameters}) == {"Content-Type": "application/json"}
+    body = {"content": {"application/json": {"schema": BODY}}}
+    assert build({"parameters": parameters, "requestBody": body}) == {"a": 1}
+
+
 def test_files_of_a_form_have_the_declared_media_type_and_number() -> None:
     properties = {
         "scan": {"type": "string", "contentMediaType": "application/pdf"},
