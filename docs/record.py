@@ -74,13 +74,17 @@ def record_session() -> Lines:
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy the project's files to ``folder``, with this environment as .venv: a fresh clone after its set-up."""
+    """Copy the project's files to ``folder``, with this environment as .venv: a fresh clone after its set-up.
+
+    What Python has compiled is copied too, and is valid there, since the files keep their times.
+    """
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):
+    compiled = [str(path.relative_to(ROOT)) for path in (ROOT / "chutes_wrappers").rglob("__pycache__/*.pyc")]
+    for name in filter(None, (*names, *compiled)):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(Path(sys.prefix))
     for name in ("requirements.txt", "requirements-dev.txt"):  # not newer than the installation
         os.utime(folder / name, (0, 0))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,15 +55,25 @@ class CheckoutTarget:
         assert [path.name for path in self.triggered_folder.iterdir()] == []
 
 
+@pytest.fixture(scope="module")
+def trapped_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with traps, beside the folder in which they create their files. No test writes to it."""
+    folder = tmp_path_factory.mktemp("trapped")
+    (folder / "sprung").mkdir()
+    spread_traps(copy_project(folder / "project"), folder / "sprung", FOLDERS)
+    return folder / "project"
+
+
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> CheckoutTarget:
+def elsewhere(trapped_checkout: Path) -> Iterator[CheckoutTarget]:
     """A folder with all traps; the checkout also has traps."""
-    (tmp_path / "here").mkdir()
-    (tmp_path / "sprung").mkdir()
-    checkout = copy_project(tmp_path / "project")
-    spread_traps(tmp_path / "here", tmp_path / "sprung", FOLDERS + OWN_FOLDERS)
-    spread_traps(checkout, tmp_path / "sprung", FOLDERS)
-    return CheckoutTarget(folder=tmp_path / "here", checkout=checkout, triggered_folder=tmp_path / "sprung")
+    here, sprung = trapped_checkout.with_name("here"), trapped_checkout.with_name("sprung")
+    here.mkdir()
+    spread_traps(here, sprung, FOLDERS + OWN_FOLDERS)
+    yield CheckoutTarget(folder=here, checkout=trapped_checkout, triggered_folder=sprung)
+    shutil.rmtree(here)
+    for path in sprung.iterdir():
+        path.unlink()
 
 
 @pytest.fixture(params=["elsewhere", "in the checkout"])
