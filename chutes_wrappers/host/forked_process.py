@@ -20,7 +20,9 @@ from chutes_wrappers.host.library_process import MAX_MESSAGE_BYTES
 
 _START_TIMEOUT_S = 60.0
 # What Python, the loader of libraries and the C library read once, at the start of a program.
-_START_VARIABLES = ("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "GLIBC_")
+# An instance inherits no LC_CTYPE, which Python sets for itself, and no LANGUAGE (emulator/host_launcher.py).
+_START_PREFIXES = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
+_START_VARIABLES = {"LANG", "LC_ALL", "TZ"}
 # Of these, no library depends on them.
 _HARMLESS = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 
@@ -113,7 +115,8 @@ class ForkServer:
 
     def can_start(self, environment: Mapping[str, str]) -> bool:
         """Whether the libraries would be the same in a program with ``environment``."""
-        names = {name for name in (*environment, *self._environment) if name.startswith(_START_VARIABLES)} - _HARMLESS
+        variables = {*environment, *self._environment} - _HARMLESS
+        names = {name for name in variables if name.startswith(_START_PREFIXES) or name in _START_VARIABLES}
         return all((environment.get(name) or "") == (self._environment.get(name) or "") for name in names) and all(
             environment.get(name) == value for name, value in self._read_variables.items()
         )

@@ -97,7 +97,7 @@ def test_what_a_program_reads_only_at_its_start_is_not_shared(variable: str) -> 
     one, other = socket.socketpair()
     with one, other:
         server = ForkServer(one, os.getpid(), {"HOME": "/"})
-        assert server.can_start({"HOME": "/", "NAME": "x"})
+        assert server.can_start({"HOME": "/", "NAME": "x", "LC_CTYPE": "C.UTF-8"})
         assert not server.can_start({"HOME": "/", variable: "x"})
 
 
