@@ -347,7 +347,7 @@ def test_a_python_of_another_version_replaces_the_environment(clone: Path) -> No
     older.parent.mkdir(parents=True)
     older.write_text("#!/bin/sh\necho Python 3.9.1\n")
     older.chmod(0o755)
-    argv = [clone / "setup.sh", "--yes", "--python", sys.executable]
+    argv: list[str | Path] = [clone / "setup.sh", "--yes", "--python", sys.executable]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "has Python 3.9.1: creating it again" in done.stderr
@@ -357,6 +357,7 @@ def test_a_python_of_another_version_replaces_the_environment(clone: Path) -> No
 
 @pytest.mark.parametrize("named", ["no-such-python", "/bin/sh"])
 def test_an_unsupported_python_argument_has_no_fallback(clone: Path, named: str) -> None:
+    ways: tuple[tuple[list[str], dict[str, str]], ...]
     ways = ((["--python", named], {}), ([f"--python={named}"], {}), ([], {"CHUTES_WRAPPERS_PYTHON": named}))
     for flags, variables in ways:
         done = subprocess.run(
