@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
@@ -50,16 +50,9 @@ def build_parity_check(
     """
     registered_paths = {cord.path for cord in chute.record.cords}
     cords = [cord for cord in plan.cords if cord.internal_path in registered_paths]
-    planned_paths = {cord.internal_path for cord in cords}
-    module_cords = [
-        (cord.public_api_method, cord.public_api_path)
-        for cord in chute.record.cords
-        if cord.path not in planned_paths and cord.public_api_path and cord.public_api_path != TUNNEL_PATH
-    ]
     _check_rule_headers(facts, cords)
     ends = _EmulatedEnds(platform, chute)
     client = DirectClient(documents=_read_documents(manifest, chute))
-
     calls = ExampleCalls(
         cords=cords,
         examples=facts.examples,
@@ -82,10 +75,20 @@ def build_parity_check(
             restart_service=ends.restart_service,
         ),
         rules=facts.checks,
-        module_cords=module_cords,
+        module_cords=_list_module_cords(chute, cords),
         # The direct calls use the slots of the chute as well.
         parallel_calls=max(1, min(_MAX_PARALLEL_CALLS, chute.record.concurrency // 2)),
     )
+
+
+def _list_module_cords(chute: DeployedChute, planned: Collection[PlannedCord]) -> list[tuple[str, str]]:
+    """Return the public methods and paths of the cords that the module defines itself, without the tunnel."""
+    planned_paths = {cord.internal_path for cord in planned}
+    return [
+        (cord.public_api_method, cord.public_api_path)
+        for cord in chute.record.cords
+        if cord.path not in planned_paths and cord.public_api_path and cord.public_api_path != TUNNEL_PATH
+    ]
 
 
 def _check_rule_headers(facts: ModuleFacts, cords: list[PlannedCord]) -> None:

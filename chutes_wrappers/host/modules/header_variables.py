@@ -18,8 +18,8 @@ _ACCOUNT_SECRETS = {SEED_VARIABLE, TOKEN_VARIABLE}
 def read_header_variables(facts: ModuleFacts, settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the variables by their names; ``settings`` override the user's environment.
 
-    Raises ConfigurationError with the names of those that are not set, or empty, for a value that no header can have, and for a
-    secret of the account: a module may be another person's, and so may its service.
+    Raises ConfigurationError with the names of those that are not set, or empty, and for a value that no header can have. It
+    is also raised for a secret of the account: a module may be another person's, and so may its service.
     """
     if of_account := _ACCOUNT_SECRETS & {*facts.headers.variables}:
         raise ConfigurationError(
