@@ -6,7 +6,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
@@ -153,7 +152,7 @@ def _read_document(chute: DeployedChute, port: int, url: str) -> tuple[ServiceDo
         if response.problem or response.status != HTTPStatus.OK:
             raise WrapperError(response.problem or f"its response has the status {response.status}")
         embedded = tuple(map(ServiceDocument, find_embedded_documents(response.body.decode("utf-8", "replace"))))
-        read_file = partial(_read_file, chute, port)
+        read_file = make_file_reader(chute, port)
         return (read_service_document(response.body, response.content_type, parts.path or "/", read_file),)
     except WrapperError as error:
         if not embedded:
@@ -163,10 +162,22 @@ def _read_document(chute: DeployedChute, port: int, url: str) -> tuple[ServiceDo
         return embedded
 
 
-def _read_file(chute: DeployedChute, port: int, path: str) -> bytes | None:
-    """Return a file of the service on ``port`` to which its specification refers, or None."""
-    response = chute.send_direct(DirectRequest(port=port, method="GET", target=path))
-    return response.body if response.status == HTTPStatus.OK and not response.problem else None
+def make_file_reader(chute: DeployedChute, port: int) -> Callable[[str], bytes | None]:
+    """Return what reads a file of the service on ``port`` to which its specification refers; None for one that it lacks.
+
+    After a file without a response no other is read: each could take the whole time of a call.
+    """
+    is_silent = False
+
+    def read_file(path: str) -> bytes | None:
+        nonlocal is_silent
+        if is_silent:
+            return None
+        response = chute.send_direct(DirectRequest(port=port, method="GET", target=path))
+        is_silent = bool(response.problem)
+        return response.body if response.status == HTTPStatus.OK and not is_silent else None
+
+    return read_file
 
 
 @dataclass
