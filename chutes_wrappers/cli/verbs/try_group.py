@@ -22,7 +22,7 @@ WATCH_S = 40.0
 @module
 @flag(
     "--check",
-    help="end after the calls; exit code 1 if one would fail or none is proven, 3 if some are not proven.",
+    help="end after the calls; exit code 1 if one fails or none is proven, 3 if some are not.",
     ask="End after one call of every route?",
     ask_default=True,
 )

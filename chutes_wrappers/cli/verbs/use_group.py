@@ -16,7 +16,7 @@ from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 # Longer than the platform's limit: its message is better than ours.
 _CALL_TIMEOUT_S = API_CALL_LIMIT_S + 10
 
-url = flag("--url URL", help="call the chute at this URL [the platform's]; on this machine only --emulate needs a key.")
+url = flag("--url URL", help="call the chute at this URL [the platform's]; a chute of --emulate needs its key.")
 
 
 @verb(title="Call a route", number=16)

@@ -326,7 +326,7 @@ async def test_probing_waits_for_a_loading_service() -> None:
     with serve_script({**SPECIFICATION, "/health": loading}) as server:
         assert (await probe_server(server)).readiness == "/health"
     with serve_script({**SPECIFICATION, "/health": BUSY}) as server:
-        finding = await probe_server(server, bounds=Bounds(timeout_s=0.5))
+        finding = await probe_server(server, bounds=Bounds(timeout_s=5))
     assert finding.readiness is None
     assert finding.problems == ("/health never reported that the service is ready",)
     assert route_paths(finding) == ["/say", "/api/v2/heartbeat"]
