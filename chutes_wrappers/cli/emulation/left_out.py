@@ -13,11 +13,11 @@ from chutes_wrappers.core.routes import SkippedRoute
 from chutes_wrappers.core.text import clean_text
 
 _CATEGORY_NAMES: dict[Category, str] = {
-    "parameters": "parameters in the path",
-    "files": "a file extension",
-    "root": "the root path",
-    "internal": "an internal path",
-    "reserved": "a path of the platform",
+    "parameters": "with parameters in the path",
+    "files": "with a file extension",
+    "root": "at the root path",
+    "internal": "at an internal path",
+    "reserved": "at a path of the platform",
 }
 # Of core/exposure.py, find_filter_reason.
 _EXPOSE = re.compile(r"--expose ([a-z,]+) publishes")
@@ -66,12 +66,11 @@ def format_left_out(groups: Sequence[LeftOut], published: int, exposed: Collecti
     count = sum(group.count for group in groups)
     if not count:
         return ""
-    reasons = [
-        f"{group.count} {group.reason}{_format_step(group.categories, exposed)}" for group in groups[:_MAX_REASONS]
-    ]
+    reasons = [_format_group(group, exposed) for group in groups[:_MAX_REASONS]]
     rest = sum(group.count for group in groups[_MAX_REASONS:])
     more = [f"{rest} for other reasons"] if rest else []
-    return f"{count} of {count + published} operations left out: {', '.join([*reasons, *more])}"
+    noun = "operation" if count + published == 1 else "operations"
+    return f"{count} of {count + published} {noun} left out: {', '.join([*reasons, *more])}"
 
 
 def format_expose(categories: Sequence[Category], exposed: Collection[Category] = ()) -> str:
@@ -80,5 +79,7 @@ def format_expose(categories: Sequence[Category], exposed: Collection[Category] 
     return f"CHUTE_EXPOSE = {json.dumps(names)}" if categories else ""
 
 
-def _format_step(categories: Sequence[Category], exposed: Collection[Category]) -> str:
-    return f" ({format_expose(categories, exposed)})" if categories else ""
+def _format_group(group: LeftOut, exposed: Collection[Category]) -> str:
+    if not group.categories:
+        return f"{group.count} ({group.reason})"
+    return f"{group.count} {group.reason} ({format_expose(group.categories, exposed)})"

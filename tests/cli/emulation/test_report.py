@@ -100,7 +100,7 @@ def test_the_last_line_counts_all_kinds_and_what_is_not_published(capsys: pytest
     print_summary(report, exit_code=1)
     assert capsys.readouterr().err.strip() == (
         "! 1 proven · 2 not proven (1 of them excused) · 1 failing · 1 not called; 4 of 9 operations left out: "
-        '3 parameters in the path (CHUTE_EXPOSE = ["parameters"]), 1 its body is XML'
+        '3 with parameters in the path (CHUTE_EXPOSE = ["parameters"]), 1 (its body is XML)'
     )
     print_json(report, None, exit_code=1)
     printed = json.loads(capsys.readouterr().out)
