@@ -17,6 +17,8 @@ _SLASHES_OPERATOR = re.compile(r"(?:\+|\*|:path)\Z")
 _NORMAL = re.compile(r"/?[^:*+/?&;,=()\[\]]+(?:\+|\*|:path)")
 _NAME = r"[^\W\d]\w*"
 _UNSUPPORTED = re.compile(rf"\{{(?:[#;.]{_NAME}[^{{}}]*|{_NAME}:\d+)\}}|<[^<>/]*>|\(\.?:{_NAME}\)")
+# RFC 6570: {.name} is a dot and the value, {;name} is ";name=" and the value.
+_AFFIXED = re.compile(rf"([.;])({_NAME}(?:,{_NAME})*)")
 
 # FastAPI, Starlette, aiohttp, Spring, JAX-RS, Go: {name:constraint}, in ASP.NET also {name:int?} and {name=default}.
 _BRACES = re.compile(
@@ -80,12 +82,17 @@ def find_nameless_variable(template: str) -> str | None:
     return match[0] if match else None
 
 
-def find_template_problem(template: str) -> str | None:
-    """Return why callers cannot fill the normalised ``template``, with what to write in its place; or None."""
+def find_template_problem(template: str, declared: Container[str] = ()) -> str | None:
+    """Return why callers cannot fill the normalised ``template``, with what to write in its place; or None.
+
+    A variable whose text is ``declared`` has that name, whatever it is.
+    """
     if variable := find_nameless_variable(template):
         literal = "%2A for a literal star" if "{" not in variable else "%7B and %7D for literal braces"
         return f"{variable} in {template!r} has no name, so callers cannot set it: name it, or write {literal}"
-    if match := _UNSUPPORTED.search(_without_query(template)):
+    for match in _UNSUPPORTED.finditer(_without_query(template)):
+        if match[0][1:-1] in declared:
+            continue
         return f"{match[0]} in {template!r} is not a supported form of a variable: write {{name}} or {{name:path}}"
     return None
 
@@ -139,6 +146,9 @@ class _Normaliser:
             self._written.append(self._template[position:end])
         elif match := _QUERY_NAMES.fullmatch(text):
             self._query_names += [name.rstrip("*") for name in match[1].split(",")]
+        elif match := _AFFIXED.fullmatch(text):
+            names = match[2].split(",")
+            self._written += [f".{{{name}}}" if match[1] == "." else f";{name}={{{name}}}" for name in names]
         elif _SEVERAL_NAMES.fullmatch(text):
             self._written.append(",".join(f"{{{name}}}" for name in text.split(",")))
         elif _SLASHES_OPERATOR.search(text) and _NORMAL.fullmatch(text):

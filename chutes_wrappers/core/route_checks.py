@@ -54,7 +54,8 @@ def _find_port_problems(route: Route) -> Iterator[_Problem]:
 
 
 def _find_target_problems(route: Route) -> Iterator[_Problem]:
-    problem = None if route.gradio else find_template_problem(route.target_path)
+    declared = {parameter.name for parameter in route.parameters if parameter.place == "path"}
+    problem = None if route.gradio else find_template_problem(route.target_path, declared)
     if problem:
         yield "target_path", problem
 

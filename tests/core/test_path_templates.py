@@ -70,6 +70,7 @@ def test_the_first_variable_without_a_name_is_found(template: str, result: str |
         ("/a/{b:int}", "/a/{b}"), ("/a/{b:int:min(1)}", "/a/{b}"), ("/a/{user-id:uuid}", "/a/{user-id}"),
         ("/a/{b:[0-9]{3}}", "/a/{b}"), ("/a/{b: [^/]+ }", "/a/{b}"), ("/a/{b:.*}", "/a/{b:path}"), ("/a/{b:((}", "/a/{b}"),
         ("/a/{b?}", "/a{/b}"), ("/a/{b:int?}", "/a{/b}"), ("/a/{b=5}/c", "/a{/b}/c"), ("/a{/b}", "/a{/b}"), ("/a/{b,c}", "/a/{b},{c}"),
+        ("/a{.b}", "/a.{b}"), ("/a{.b,c}", "/a.{b}.{c}"), ("/a{;b,c}", "/a;b={b};c={c}"),
         # Flask, Django, Rocket
         ("/a/<b>", "/a/{b}"), ("/a/<int:b>", "/a/{b}"), ("/a/<path:b>", "/a/{b:path}"), ("/<any(x, y):b>", "/{b}"),
         ("/a/<b..>", "/a/{b:path}"), ("/v<int:b>/x", "/v{b}/x"),
@@ -98,6 +99,12 @@ def test_a_declared_name_is_kept_with_its_operator() -> None:
     assert (variable.name, variable.has_slashes) == ("b+", False)
 
 
+def test_a_declared_name_may_look_like_an_operator() -> None:
+    assert normalise_template("/a{.b}", {".b"}).text == "/a{.b}"
+    assert find_template_problem("/a{.b:2}", {".b:2"}) is None
+    assert "{#c}" in str(find_template_problem("/a{.b:2}/{#c}", {".b:2"}))
+
+
 def test_a_variable_knows_whether_it_has_slashes_and_is_optional() -> None:
     found = find_variables("/{a}/{b:path}{/c}{/d*}")
     assert [(each.name, each.has_slashes, each.is_optional) for each in found] == [
@@ -106,7 +113,7 @@ def test_a_variable_knows_whether_it_has_slashes_and_is_optional() -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["/a/{;b}", "/a/{b:3}", "/a{#b}", "/a{.b}", "/a/<b:c:d>", "/a(.:format)", "/a/*", "/{}"]
+    "template", ["/a/{;b*}", "/a/{b:3}", "/a{#b}", "/a{.b:2}", "/a/<b:c:d>", "/a(.:format)", "/a/*", "/{}"]
 )
 def test_what_callers_cannot_fill_has_a_reason(template: str) -> None:
     assert "has no name" in (problem := find_template_problem(template) or "") or "not a supported form" in problem

@@ -107,7 +107,8 @@ def _collect_candidates(
         problem = operation.problem or _find_length_problem(operation.path, path)
         candidate = None if problem else _build_candidate(document, operation, path, port)
         key = candidate.key if candidate else ("", "")
-        problem = problem or find_template_problem(key[0])
+        names = [parameter.name for parameter in candidate.route.parameters] if candidate else ()
+        problem = problem or find_template_problem(key[0], names)
         if problem is None and key in candidates:
             problem = "another operation has the same path and method"
         if candidate and problem is None:
