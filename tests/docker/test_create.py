@@ -123,10 +123,14 @@ def test_an_image_that_no_registry_and_no_engine_has_is_said(registry: str, tmp_
 def test_a_created_module_works_with_no_hand_edit(image: str, tmp_path: Path) -> None:
     run(tmp_path, "--create", image, "--name", "created")
     result = json.loads(
-        run(tmp_path, "--emulate", "deploy_created", "--check", "--watch", "0", "--no-guard", "--json").stdout
+        run(
+            tmp_path, "--emulate", "deploy_created", "--check", "--lenient", "--watch", "0", "--no-guard", "--json"
+        ).stdout
     )
-    assert result["routes"]
-    assert result["good"]
+    # Gradio publishes an icon that this app does not have: its 404 proves nothing.
+    refused = [route["route"] for route in result["routes"] if route["kind"] != "proven"]
+    assert refused in ([], ["GET /pwa_icon"])
+    assert result["counts"]["proven"]
     assert "matches the service" in run(tmp_path, "--discover", "deploy_created", "--check", "--yes").stderr
 
 

@@ -101,7 +101,8 @@ def test_a_fault_of_the_service_is_named_with_what_to_change(faulty: Scenario, f
         done = emulated(faulty, watch_s=40 if fault == "crash" else 0)
     finally:
         faulty.module.write_text(module)
-    assert done.returncode == 1, done.stdout + done.stderr
+    # Without the network the service fails at some routes only, so these are not proven.
+    assert done.returncode == (3 if fault == "network" else 1), done.stdout + done.stderr
     reason, fix = FAULTS[fault]
     assert reason in done.stderr
     assert fix in done.stderr

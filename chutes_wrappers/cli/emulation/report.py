@@ -87,7 +87,8 @@ def print_report(report: Report, lines: Sequence[str], *, has_table: bool) -> No
     failed = [outcome for outcome in report.outcomes if outcome.verdict.kind == "failing"]
     has_ended = any(outcome.verdict.message.startswith(SERVICE_ENDED) for outcome in report.outcomes)
     # A general one says that the service has ended: the check knows by which call.
-    diagnoses = [each for each in diagnose(lines) if not (has_ended and each.is_general)] if failed else []
+    is_explained = bool(failed) or any(outcome.has_service_failed for outcome in report.outcomes)
+    diagnoses = [each for each in diagnose(lines) if not (has_ended and each.is_general)] if is_explained else []
     if has_table and report.outcomes:
         output.print_table(_COLUMNS, [_build_row(outcome) for outcome in report.outcomes])
     _explain(failed, diagnoses, report.mask)

@@ -52,6 +52,12 @@ class Outcome:
         return f"{self.call.method} {self.call.path}"
 
     @property
+    def has_service_failed(self) -> bool:
+        """Whether the service itself failed when it was called directly: a 5xx, or no complete response."""
+        service = self.service_response
+        return service is not None and (service.status >= 500 or service.problem_kind == "broken")
+
+    @property
     def service_status(self) -> int | None:
         """The status of the service's response, None without one."""
         return self.service_response.status if self.service_response is not None else None

@@ -115,9 +115,6 @@ class ParityCheck:
 
         Raises ConfigurationError for a file of an example that cannot be read.
         """
-        independent = [cord for cord in self._ordered_cords if is_independent(cord, self._find_needed(cord))]
-        if self.parallel_calls > 1 and len(independent) > 1:
-            self._run_parallel(independent)
         for batch in self._iterate_batches():
             if len(batch) > 1:
                 self._run_parallel(batch)

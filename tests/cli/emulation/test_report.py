@@ -90,6 +90,14 @@ def test_the_exit_code_counts_what_is_proven(report: Report, code: int, lenient_
     assert (report.compute_exit_code(), report.compute_exit_code(is_lenient=True)) == (code, lenient_code)
 
 
+def test_what_the_log_says_of_a_service_that_failed_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    broken = make_outcome(kind="not proven", service=HttpResponse(status=0, problem_kind="broken"))
+    lines = ["OSError: [Errno -3] Temporary failure in name resolution"]
+    for outcome, is_explained in ((broken, True), (OPEN, False)):
+        print_report(make_report(outcome), lines, has_table=False)
+        assert ("allow_external_egress" in capsys.readouterr().err) == is_explained
+
+
 def test_the_last_line_counts_all_kinds_and_what_is_not_published(capsys: pytest.CaptureFixture[str]) -> None:
     skipped = [
         *(SkippedRoute(path=f"/{n}/{{id}}", method="GET", reason=HIDDEN) for n in range(3)),

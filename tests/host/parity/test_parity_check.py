@@ -142,6 +142,25 @@ def test_a_clock_that_changes_between_two_calls_is_not_a_difference(bodies: tupl
     assert (outcome.verdict.kind, list(remaining)) == (kind, [])
 
 
+def test_routes_that_only_read_are_called_after_what_creates_and_before_what_deletes() -> None:
+    called: list[str] = []
+
+    def call_service(request: DirectRequest, timeout_s: float) -> HttpResponse:
+        called.append(f"{request.method} {request.target}")
+        return json_response(b"{}")
+
+    routes: list[dict[str, Any]] = [
+        {"path": "/export", "method": "GET"},
+        {"path": "/list", "method": "GET"},
+        {"path": "/documents/delete"},
+        {"path": "/documents"},
+    ]
+    make_check(plan(*routes), lambda call, timeout_s: json_response(b"{}"), call_service, parallel_calls=4).run()
+    assert (called[0], sorted(called[1:-1]), called[-1]) == (
+        "POST /documents", ["GET /export", "GET /list"], "POST /documents/delete",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("response", "message"),
     [
