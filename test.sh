@@ -14,7 +14,7 @@ fi
 [ $# -eq 0 ] || exec pytest "$@"
 reports=$(mktemp -d) # the JUnit report of each stage; the summary is also printed after a failure
 trap 'jobs -pr | xargs -r kill 2>/dev/null || true; wait; python tests/stages.py "$reports"; rm -rf "$reports"' EXIT
-processes=$(python -c 'import os; print(3 * os.cpu_count())') # the tests spend half of their time waiting
+processes=$(python -c 'import os; print(4 * os.cpu_count())') # the tests spend half of their time waiting
 fast=(-n "$processes" --dist worksteal -m "not docker and not packages $tier" --ignore=tests/docker --ignore=tests/packages)
 # Tests that run the SDK or use its libraries. `tests/test_layers.py` checks that no test that imports the SDK is missing.
 sdk=(
