@@ -87,7 +87,7 @@ def test_the_sample_step_by_step(terminal: ReadmeTerminal) -> None:
             "./deploy.sh --forward deploy_example --url http://127.0.0.1:32785 --listen 18020:8020 --listen 18080:8080"
         )
         with terminal.running(forward, until=READY, instead=port):
-            speak = ["curl", "-s", "http://127.0.0.1:18020/speak", "-d", '{"text": "SOS"}', "-o", "hello.wav"]
+            speak = ["curl", "-s", "http://127.0.0.1:18020/speak", "--json", '{"text": "SOS"}', "-o", "hello.wav"]
             subprocess.run(speak, cwd=terminal.folder, check=True)
             response_text = terminal.run("curl http://127.0.0.1:18080/inference -F file=@hello.wav")
             assert '"text": "SOS"' in response_text or '"text":"SOS"' in response_text
