@@ -394,7 +394,7 @@ def _print_addresses(platform: RunningPlatform, chute: DeployedChute, outcomes: 
     output.report(f"Chute:  {platform.build_chute_url(chute.record)}")
     example = report.choose_example(outcomes)
     if example is None:
-        output.report("No call was proven, so there is none to try")
+        output.report("No call was proven, so no call is shown")
         return
     options = () if is_readable(example.response) else ("--output", _RESPONSE_FILE)
     command = report.build_curl_command(

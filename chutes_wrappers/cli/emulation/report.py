@@ -162,7 +162,7 @@ def print_failure(failure: WrapperError) -> None:
 def choose_example(outcomes: Sequence[Outcome]) -> Outcome | None:
     """Return the proven call with a readable response and the shortest example body, else one without a body.
 
-    Without a readable response it is another proven call; None if there is none.
+    Without a readable response it is another proven call; None without one.
     """
 
     def rank(outcome: Outcome) -> tuple[bool, bool, int]:

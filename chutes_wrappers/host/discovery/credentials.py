@@ -49,7 +49,7 @@ class HeaderSuggestion:
 
 
 def select_secured_path(routes: Iterable[Route]) -> str | None:
-    """Return the path of a GET route that declares credentials and needs nothing else; None if there is none."""
+    """Return the path of a GET route that declares credentials and needs nothing else; None without one."""
     for route in routes:
         is_plain = route.upstream_method == "GET" and not route.stream and not VARIABLE.search(route.target_path)
         credentials = [parameter for parameter in route.parameters if parameter.credential]

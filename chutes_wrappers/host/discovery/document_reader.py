@@ -25,7 +25,7 @@ class Get(Protocol):
     def __call__(
         self, path: str, *, timeout_s: float = ..., follow: bool = ..., is_optional: bool = ...
     ) -> Awaitable[Response | None]:
-        """GET ``path``; None when there is no response. ``follow`` is whether to follow redirects.
+        """GET ``path``; None without a response. ``follow`` is whether to follow redirects.
 
         With ``is_optional``, no response says nothing about the service.
         """

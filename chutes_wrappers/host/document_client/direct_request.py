@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class DirectRequest:
     """A request to the service. ``target`` is path and query, encoded. ``headers`` are all headers but those of the connection.
 
-    ``route`` is the public method and path of the route that it belongs to, empty if there is none.
+    ``route`` is the public method and path of the route that it belongs to, empty without one.
     """
 
     port: int

@@ -25,7 +25,7 @@ _ORDER: tuple[BodyKind, ...] = ("json", "multipart", "form")
 
 
 def read_body(nodes: Nodes, item: Mapping[str, Any], operation: Mapping[str, Any]) -> OperationBody | None:
-    """Return the body in the media type that a client with JSON chooses, or None if there is none."""
+    """Return the body in the media type that a client with JSON chooses, or None without one."""
     if "requestBody" in operation:
         node = nodes.resolve(operation["requestBody"])
         content = {name: nodes.resolve(media) for name, media in get_mapping(node, "content").items()}

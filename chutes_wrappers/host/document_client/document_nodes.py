@@ -38,7 +38,7 @@ class Nodes:
         self._files: dict[str, Any] = {}
 
     def resolve(self, node: Any) -> dict[str, Any]:
-        """Return the object that ``node`` refers to, with the keys beside its ``$ref`` on top; empty if there is none."""
+        """Return the object that ``node`` refers to, with the keys beside its ``$ref`` on top; empty without one."""
         siblings: dict[str, Any] = {}
         for _ in range(_MAX_CHAIN_LENGTH):
             if not isinstance(node, Mapping):

@@ -132,7 +132,7 @@ def _find_defined(operation: Operation, parameter: OperationParameter, value: An
 
 
 def _select_body_fields(operation: Operation, fields: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """Return the fields of the body, None if there is none, and the fields that go into the query string."""
+    """Return the fields of the body, None without one, and the fields that go into the query string."""
     if operation.body is not None:
         return (None if not fields and operation.method not in _METHODS_WITH_BODY else fields), {}
     if operation.method in ("GET", "HEAD", "DELETE"):

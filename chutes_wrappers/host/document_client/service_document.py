@@ -51,7 +51,7 @@ class ServiceDocument:
         }
 
     def find_operation(self, method: str, target_path: str) -> Operation | None:
-        """Return the operation at ``target_path``, a template with the server's prefix; None if there is none.
+        """Return the operation at ``target_path``, a template with the server's prefix; None without one.
 
         A path whose prefix is that of a declared server is preferred, then the longest declared path.
         """
@@ -155,7 +155,7 @@ class ServiceDocuments:
         self._documents = tuple(documents)
 
     def find_operation(self, method: str, target_path: str) -> Operation | None:
-        """Return the operation at ``target_path`` of the document that fits best, the first of equal ones; None if there is none."""
+        """Return the operation at ``target_path`` of the document that fits best, the first of equal ones; None without one."""
         best = max(self._documents, key=lambda document: document.rank_operation(method, target_path), default=None)
         return best.find_operation(method, target_path) if best else None
 

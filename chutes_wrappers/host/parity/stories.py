@@ -188,7 +188,7 @@ def rank_in_story(cord: PlannedCord) -> tuple[int, int]:
 
 
 def find_value(source: StorySource, response: HttpResponse, request: Mapping[str, Any]) -> Any:
-    """Return the value for ``source.parameter`` from the response and the public request of its source; None if there is none."""
+    """Return the value for ``source.parameter`` from the response and the public request of its source; None without one."""
     if source.field is not None:
         return request.get(source.field)
     if not 200 <= response.status < 300:
