@@ -68,7 +68,7 @@ def parse_body(content_type: str, body: bytes) -> Any:
 
 
 def compare(cord: PlannedCord, example: dict[str, Any], direct: DirectRequest) -> str | None:
-    """Return the difference between both requests, None if there is none."""
+    """Return the difference between both requests, None for equal requests."""
     call = PublicCall(method=cord.public_method, path=cord.public_path, example=example)
     try:
         sent = build_request(cord.route, PORT, {"json": dict(call.fields), "params": call.query})

@@ -52,12 +52,11 @@ def sort_by_need(
     return [*ordered.values()]
 
 
-def is_independent(cord: PlannedCord, needed: Iterable[str]) -> bool:
-    """Return whether a call only reads, and needs no other: it may run at the same time as others."""
+def may_run_beside_others(cord: PlannedCord) -> bool:
+    """Return whether a call only reads, and is not streamed: it may run at the same time as others."""
     return (
         cord.route.upstream_method in _SAFE_METHODS
         and not cord.stream
         and cord.route.gradio is None
-        and not {*needed}
         and not may_end_service(cord.route.target_path)
     )

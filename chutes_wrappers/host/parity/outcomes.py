@@ -129,7 +129,7 @@ def compare_responses(
 
 
 def judge_gradio_response(response: HttpResponse) -> Verdict:
-    """Judge a response of a Gradio app, which has another protocol: there is no response to compare with."""
+    """Judge a response of a Gradio app, which has another protocol: its responses are not compared."""
     if response.status == 200:
         return Verdict(kind="proven", message="the app responded")
     if response.problem_kind == "timeout":

@@ -17,7 +17,7 @@ from chutes_wrappers.host.discovery.readiness_paths import NONEXISTENT_PATH
 from chutes_wrappers.host.document_client.direct_request import DirectRequest
 from chutes_wrappers.host.modules.module_checks import NO_RULE, CheckRule, CheckRules
 from chutes_wrappers.host.modules.module_examples import MissingValue
-from chutes_wrappers.host.parity.call_order import is_independent, may_end_service, sort_by_need
+from chutes_wrappers.host.parity.call_order import may_end_service, may_run_beside_others, sort_by_need
 from chutes_wrappers.host.parity.comparison import (
     ENDLESS_TYPES,
     HttpResponse,
@@ -149,7 +149,7 @@ class ParityCheck:
         for cord in self._ordered_cords:
             if id(cord) in self._outcomes:
                 continue
-            is_reader = self.parallel_calls > 1 and is_independent(cord, ())
+            is_reader = self.parallel_calls > 1 and may_run_beside_others(cord)
             if batch and (not is_reader or names & self._find_needed(cord)):
                 yield batch
                 batch, names = [], set()

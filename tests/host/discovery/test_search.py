@@ -33,7 +33,7 @@ SAY = as_json(build_document("/say"))
 
 
 class Scripted:
-    """Returns ``responses``, ``otherwise`` at any other path; None is no response. ``requested`` has the paths in order."""
+    """Returns ``responses``, ``otherwise`` at any other path; with None it does not respond. ``requested`` has the paths in order."""
 
     def __init__(self, responses: Mapping[str, Response | None], otherwise: Response | None = None) -> None:
         self.responses = responses
