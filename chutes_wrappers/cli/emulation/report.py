@@ -73,13 +73,16 @@ class Report:
     def compute_exit_code(self, *, is_lenient: bool = False) -> int:
         """Return 1 if a route fails or none is proven, 3 if some are neither proven nor excused, else 0.
 
-        With ``is_lenient`` 3 becomes 0. A chute that has only the tunnel has no route to prove.
+        With ``is_lenient`` 3 becomes 0. A cord of the module itself proves nothing of a service that refuses every call. A
+        chute that has only the tunnel has no route to prove.
         """
         counts = self.counts
-        if counts["failing"] or (not counts["proven"] and (self.total or not self.has_tunnel)):
+        of_service = [each for each in self.outcomes if each.cord is not None]
+        open_ones = [each for each in self.outcomes if each.verdict.kind == "not proven" and not each.is_excused]
+        is_refused = bool(of_service and open_ones) and all(each.verdict.kind != "proven" for each in of_service)
+        if counts["failing"] or is_refused or (not counts["proven"] and (self.total or not self.has_tunnel)):
             return 1
-        is_open = any(each.verdict.kind == "not proven" and not each.is_excused for each in self.outcomes)
-        return SOME_NOT_PROVEN if (is_open or counts["not called"]) and not is_lenient else 0
+        return SOME_NOT_PROVEN if (open_ones or counts["not called"]) and not is_lenient else 0
 
 
 def print_report(report: Report, lines: Sequence[str], *, has_table: bool) -> None:

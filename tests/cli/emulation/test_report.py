@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,7 @@ def make_report(*outcomes: Outcome, **fields: Any) -> Report:
 
 PROVEN, OPEN, FAILING = (make_outcome(kind=kind) for kind in KINDS)
 EXCUSED = make_outcome(kind="not proven", is_excused=True)
+OWN = replace(PROVEN, cord=None)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,10 @@ EXCUSED = make_outcome(kind="not proven", is_excused=True)
         (make_report(PROVEN, OPEN), 3, 0),
         (make_report(PROVEN, OPEN, FAILING), 1, 1),
         (make_report(OPEN, EXCUSED), 1, 1),
+        (make_report(OPEN, OWN), 1, 1),
+        (make_report(PROVEN, OPEN, OWN), 3, 0),
+        (make_report(EXCUSED, OWN), 0, 0),
+        (make_report(OWN), 0, 0),
         (make_report(), 1, 1),
         (make_report(has_tunnel=True), 0, 0),
         (make_report(PROVEN, total=2), 3, 0),
