@@ -224,7 +224,7 @@ class ParityCheck:
         if self.exchange.is_listening(cord.port):
             return False
         name = self._last_called.name if self._last_called is not None else cord.name
-        self.exchange.restart_service(f"the service ended after the call of {name}")
+        self.exchange.restart_service(f"the service was gone after the call of {name}")
         return True
 
     def _has_ended(self, cord: PlannedCord, longest_s: float) -> bool:

@@ -244,7 +244,7 @@ def test_a_route_that_ends_the_service_is_called_last_and_named_and_the_others_a
     verdicts = {outcome.name: outcome.verdict for outcome in check.run()}
     assert verdicts["POST /z"].kind == "proven"
     assert verdicts["POST /odd"].message == verdicts["POST /server_kill"].message == SERVICE_ENDED
-    assert restarts == [f"the service ended after the call of POST {path}" for path in ("/odd", "/server_kill")]
+    assert restarts == [f"the service was gone after the call of POST {path}" for path in ("/odd", "/server_kill")]
 
 
 def test_a_service_that_ends_after_its_response_is_found_by_the_next_call() -> None:
